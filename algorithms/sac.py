@@ -1,0 +1,304 @@
+"""Soft Actor-Critic with twin critics and automatic temperature.
+
+Source: Haarnoja et al., Soft Actor-Critic Algorithms and Applications, arXiv 1812.05905. Equation numbers are that
+paper's. Without the orchestrator:
+
+    parts = learner(spaces, SACConfig(), LearnerSetup({"*": torch.device("cpu")}, seed=0, inherited={}))
+    for batch in batches:                          # observation, action, reward, terminated, next_observation
+        for part in parts.values():
+            part.update({"replay": batch})
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from gymnasium.spaces import Box
+from torch import Tensor, nn
+
+from spreeze.algorithms._networks import SquashedGaussianActor, TwinCritic
+from spreeze.algorithms._training import (
+    adam,
+    load_optimizer_tensors,
+    optimizer_tensors,
+    pack,
+    polyak,
+    td_target,
+    unpack,
+)
+from spreeze.contract import (
+    Algorithm,
+    Draw,
+    Field,
+    LearnerSetup,
+    Metrics,
+    Pace,
+    Part,
+    Range,
+    Recurrent,
+    Spaces,
+    Stage,
+    Step,
+    Store,
+    Until,
+)
+from spreeze.errors import UnsupportedSpace
+
+Batch = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class SACConfig:
+    """Options of SAC."""
+
+    learning_rate: float = 3e-4
+    """Step size of the three Adam optimisers (paper: 3e-4)."""
+    discount: float = 0.99
+    """Discount factor gamma (paper: 0.99)."""
+    polyak_rate: float = 0.005
+    """Share of the critic that enters its target at every update, tau (paper: 0.005)."""
+    hidden: tuple[int, ...] = (256, 256)
+    """Widths of the hidden layers of actor and critics (paper: 256, 256)."""
+    target_entropy: float | None = None
+    """Entropy that the temperature aims at [nat]; None: minus the number of action dimensions (paper)."""
+    initial_temperature: float = 1.0
+    """Temperature alpha at the first update."""
+    warmup: int = 2_000
+    """Environment steps with uniformly random actions before the first update."""
+    capacity: int = 1_000_000
+    """Transitions that the replay store holds (paper: 1e6)."""
+    until: int = 1_000_000
+    """Environment steps of a run without --steps."""
+
+
+class Temperature(nn.Module):
+    """alpha = exp(log_alpha), the weight of the entropy in the objective."""
+
+    def __init__(self, initial: float) -> None:
+        super().__init__()
+        self.log_alpha = nn.Parameter(torch.tensor(float(np.log(initial))))
+
+    def forward(self) -> Tensor:
+        """alpha, a positive scalar, without gradient."""
+        return self.log_alpha.detach().exp()
+
+
+class SACPolicy:
+    """Acts with the actor's network."""
+
+    def __init__(self, actor: SquashedGaussianActor, generator: torch.Generator) -> None:
+        self.actor, self.generator = actor, generator
+
+    def initial_state(self, batch: int) -> Recurrent:
+        """Nothing: the policy is memoryless."""
+        return ()
+
+    def act(self, step: Step, state: Recurrent, mode: str) -> tuple[Tensor, Recurrent, Mapping[str, Tensor]]:
+        """A sample of the policy (explore), the tanh of its mean (exploit) or of the uniform law (random)."""
+        if mode == "exploit":
+            return torch.tanh(self.actor(step.observation)[0]), state, {}
+        if mode == "random":
+            uniform = torch.rand(step.previous_action.shape, generator=self.generator)
+            return 2 * uniform - 1, state, {}
+        return self.actor.sample(step.observation, self.generator)[0], state, {}
+
+
+@dataclass
+class Networks:
+    """What the two parts of one learner share."""
+
+    actor: SquashedGaussianActor
+    temperature: Temperature
+    critic: TwinCritic
+    target: TwinCritic
+
+
+class CriticPart:
+    """Moves both critics towards the soft Bellman target (equations 5 and 6)."""
+
+    def __init__(self, networks: Networks, config: SACConfig, batch_size: int, device: torch.device, seed: int) -> None:
+        self.draws = {"replay": Draw("replay", rows=batch_size)}
+        self.owns: Mapping[str, nn.Module] = {"critic": networks.critic}
+        self.reads: Mapping[str, nn.Module] = {"actor": networks.actor, "temperature": networks.temperature}
+        self.networks, self.config = networks, config
+        self.optimizer = adam(networks.critic.parameters(), config.learning_rate)
+        self.generator = torch.Generator(device).manual_seed(seed)
+        self.finished = False
+
+    def target(self, batch: Batch) -> Tensor:
+        """y = r + gamma (1 - terminated) (min_i Q'_i(s', a') - alpha log pi(a'|s')), a' ~ pi; shape (B,)."""
+        nets = self.networks
+        with torch.no_grad():
+            action, log_density = nets.actor.sample(batch["next_observation"], self.generator)
+            values = nets.target(batch["next_observation"], action).amin(0)
+            soft = values - nets.temperature() * log_density
+            return td_target(batch["reward"], batch["terminated"], soft, self.config.discount)
+
+    def loss(self, batch: Batch, target: Tensor) -> tuple[Tensor, Metrics]:
+        """Half the squared distance of each critic to `target` (B,), summed over critics, averaged over rows."""
+        values = self.networks.critic(batch["observation"], batch["action"])
+        loss = 0.5 * (values - target).square().mean(1).sum()
+        return loss, {"loss/critic": loss.detach(), "value/mean": values.detach().mean()}
+
+    def update(self, batches: Mapping[str, Batch]) -> Metrics:
+        """One step of the critics, then of their targets."""
+        batch = batches["replay"]
+        loss, metrics = self.loss(batch, self.target(batch))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        polyak(self.networks.target, self.networks.critic, self.config.polyak_rate)
+        return metrics
+
+    def publish(self) -> Mapping[str, Mapping[str, Tensor]]:
+        """Nothing: samplers need no critic."""
+        return {}
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Critics, targets, optimiser and generator."""
+        nets = self.networks
+        modules = pack("critic", nets.critic.state_dict()) | pack("target", nets.target.state_dict())
+        own = pack("optimizer", optimizer_tensors(self.optimizer))
+        return modules | own | {"generator": self.generator.get_state()}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Restore what `state` returned."""
+        self.networks.critic.load_state_dict(unpack("critic", state))
+        self.networks.target.load_state_dict(unpack("target", state))
+        load_optimizer_tensors(self.optimizer, unpack("optimizer", state))
+        self.generator.set_state(state["generator"])
+
+
+class ActorPart:
+    """Moves the policy towards the exponential of its values, and the temperature towards the target entropy."""
+
+    def __init__(
+        self, networks: Networks, config: SACConfig, batch_size: int, device: torch.device, seed: int, actions: int
+    ) -> None:
+        self.draws = {"replay": Draw("replay", rows=batch_size)}
+        self.owns: Mapping[str, nn.Module] = {"actor": networks.actor, "temperature": networks.temperature}
+        self.reads: Mapping[str, nn.Module] = {"critic": networks.critic}
+        self.networks = networks
+        self.target_entropy = -float(actions) if config.target_entropy is None else config.target_entropy
+        parameters = [*networks.actor.parameters(), *networks.temperature.parameters()]
+        self.optimizer = adam(parameters, config.learning_rate)
+        self.generator = torch.Generator(device).manual_seed(seed)
+        self.finished = False
+
+    def loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
+        """E[alpha log pi - min_i Q_i] (equation 7) plus the temperature's loss (equation 18)."""
+        nets = self.networks
+        action, log_density = nets.actor.sample(batch["observation"], self.generator)
+        value = nets.critic(batch["observation"], action, frozen=True).amin(0)
+        alpha, entropy = nets.temperature(), -log_density.detach().mean()
+        actor_loss = (alpha * log_density - value).mean()
+        temperature_loss = nets.temperature.log_alpha * (entropy - self.target_entropy)
+        metrics = {"loss/actor": actor_loss.detach(), "policy/entropy": entropy, "policy/temperature": alpha}
+        return actor_loss + temperature_loss, metrics
+
+    def update(self, batches: Mapping[str, Batch]) -> Metrics:
+        """One step of policy and temperature."""
+        loss, metrics = self.loss(batches["replay"])
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        return metrics
+
+    def publish(self) -> Mapping[str, Mapping[str, Tensor]]:
+        """The actor, for samplers and evaluator."""
+        return {"policy": self.networks.actor.state_dict()}
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Actor, temperature, optimiser and generator."""
+        nets = self.networks
+        modules = pack("actor", nets.actor.state_dict()) | pack("temperature", nets.temperature.state_dict())
+        own = pack("optimizer", optimizer_tensors(self.optimizer))
+        return modules | own | {"generator": self.generator.get_state()}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Restore what `state` returned."""
+        self.networks.actor.load_state_dict(unpack("actor", state))
+        self.networks.temperature.load_state_dict(unpack("temperature", state))
+        load_optimizer_tensors(self.optimizer, unpack("optimizer", state))
+        self.generator.set_state(state["generator"])
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes O and A of flat observations and actions."""
+
+    observations: int
+    actions: int
+
+    @classmethod
+    def of(cls, spaces: Spaces) -> "Shape":
+        """Read them from the spaces.
+
+        Raises:
+            UnsupportedSpace: either is no one-dimensional Box, or the actions are unbounded.
+        """
+        for what, space in (("observations", spaces.observation), ("actions", spaces.action)):
+            if not isinstance(space, Box) or len(space.shape) != 1:
+                raise UnsupportedSpace(f"SAC needs {what} in a one-dimensional Box; this environment has {space}")
+        if not isinstance(spaces.action, Box) or not spaces.action.is_bounded():
+            raise UnsupportedSpace(f"SAC needs bounded actions; this environment has {spaces.action}")
+        return cls(int(np.prod(spaces.observation.shape or ())), int(np.prod(spaces.action.shape)))
+
+
+def learner(spaces: Spaces, config: SACConfig, setup: LearnerSetup, batch_size: int = 256) -> Mapping[str, Part]:
+    """The critic part and the actor part, in this order; each on its device, sharing networks if that is the same."""
+    shape = Shape.of(spaces)
+    critic_device, actor_device = setup.device("critic"), setup.device("actor")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(setup.seed)
+        sizes = (shape.observations, shape.actions, config.hidden)
+        actor, critic, target = SquashedGaussianActor(*sizes), TwinCritic(*sizes), TwinCritic(*sizes)
+    target.load_state_dict(critic.state_dict())
+    target.requires_grad_(False)
+    networks = Networks(actor, Temperature(config.initial_temperature), critic, target)
+    for module in (actor, networks.temperature, critic, target):
+        module.to(critic_device)
+    shared = networks if critic_device == actor_device else copies(networks, actor_device)
+    return {
+        "critic": CriticPart(networks, config, batch_size, critic_device, 2 * setup.seed),
+        "actor": ActorPart(shared, config, batch_size, actor_device, 2 * setup.seed + 1, shape.actions),
+    }
+
+
+def copies(networks: Networks, device: torch.device) -> Networks:
+    """The same networks on another device; the learner's exchange keeps what is read fresh."""
+    import copy
+
+    return Networks(*(copy.deepcopy(getattr(networks, f)).to(device) for f in Networks.__dataclass_fields__))
+
+
+def stages(spaces: Spaces, config: SACConfig, batch_size: int) -> Sequence[Stage]:
+    """One stage: samplers fill a replay store, the learner draws from it at the chosen ratio."""
+    shape = Shape.of(spaces)
+    fields = {
+        "observation": Field((shape.observations,)),
+        "action": Field((shape.actions,)),
+        "reward": Field(),
+        "terminated": Field(),
+    }
+    return [
+        Stage(
+            name="sac",
+            stores={"replay": Store("replay", fields, config.capacity)},
+            bundles={"policy": lambda: SquashedGaussianActor(shape.observations, shape.actions, config.hidden)},
+            make_policy=lambda modules, generator: SACPolicy(modules["policy"], generator),  # type: ignore[arg-type]
+            make_learner=lambda setup: learner(spaces, config, setup, batch_size),
+            pace=Pace(ratio=Range(64, 0.25, 1024)),
+            warmup=config.warmup,
+            until=Until(env_steps=config.until),
+        )
+    ]
+
+
+ALGORITHM = Algorithm(
+    summary="Soft Actor-Critic: off-policy, continuous actions, maximum entropy",
+    source="Haarnoja et al. 2018, arXiv 1812.05905",
+    config=SACConfig,
+    stages=stages,
+)

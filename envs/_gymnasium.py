@@ -1,0 +1,89 @@
+"""Environments that Gymnasium knows by id."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from spreeze.environment import Environment
+from spreeze.envs.vector import SyncVector
+from spreeze.errors import EnvironmentFault, UsageError
+
+
+@dataclass(frozen=True)
+class GymnasiumOptions:
+    """What can be chosen about an environment of Gymnasium."""
+
+    max_episode_steps: int | None = None
+    """Steps after which an episode is truncated; None: the environment's own limit."""
+
+
+def gymnasium_environment(identifier: str, summary: str) -> Environment:
+    """Return the plug-in of the environment that `gymnasium.make(identifier)` gives."""
+    return Environment(
+        summary=summary,
+        options=GymnasiumOptions,
+        make_vector=partial(_make_vector, identifier),
+        make_rendered=partial(_make_rendered, identifier),
+    )
+
+
+class Rendered(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """An environment whose `render()` returns an RGB array (H, W, 3) uint8 or says what is missing."""
+
+    def render(self) -> Any:
+        """Return the frame (H, W, 3) uint8 of the present state.
+
+        Raises:
+            UsageError: a package that rendering needs is not installed.
+            EnvironmentFault: the environment drew something else.
+        """
+        try:
+            frame = self.env.render()
+        except (gymnasium.error.Error, ImportError) as error:
+            raise UsageError(f"cannot render {_named(self.env)}: {_remedy(error)}") from error
+        except Exception as error:
+            error.add_note("if OpenGL is at fault: install EGL (Debian: libegl1) and set MUJOCO_GL=egl")
+            raise
+        if not (isinstance(frame, np.ndarray) and frame.ndim == 3 and frame.shape[2] == 3 and frame.dtype == np.uint8):
+            raise EnvironmentFault(f"{_named(self.env)} rendered {type(frame).__name__}, not (H, W, 3) uint8")
+        return frame
+
+
+def _make_vector(identifier: str, options: GymnasiumOptions, count: int, seed: int) -> SyncVector:
+    return SyncVector(identifier, partial(_make, identifier, options), count, seed)
+
+
+def _make_rendered(identifier: str, options: GymnasiumOptions) -> Rendered:
+    # GLFW, Gymnasium's first choice, draws nothing without a display and does not say so until it crashes.
+    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        os.environ.setdefault("MUJOCO_GL", "egl")
+    try:
+        return Rendered(_make(identifier, options, render_mode="rgb_array"))
+    except TypeError as error:
+        raise UsageError(f"environment '{identifier}' cannot be rendered: {error}") from error
+
+
+def _make(identifier: str, options: GymnasiumOptions, **arguments: str) -> gymnasium.Env[Any, Any]:
+    limit = options.max_episode_steps
+    if limit is not None and limit < 1:
+        raise UsageError(f"max_episode_steps is {limit}; give at least 1, or leave it out")
+    try:
+        return gymnasium.make(identifier, max_episode_steps=limit, disable_env_checker=True, **arguments)
+    except (gymnasium.error.Error, ImportError) as error:
+        raise UsageError(f"cannot make environment '{identifier}': {_remedy(error)}") from error
+
+
+def _remedy(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f"{error}; install the package that provides '{error.name}'"
+    return str(error)
+
+
+def _named(env: gymnasium.Env[Any, Any]) -> str:
+    return f"environment '{env.spec.id}'" if env.spec else "the environment"

@@ -1,0 +1,284 @@
+"""The command line: `spreeze run | resume | eval | plot | list | doctor`."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from spreeze import registry
+from spreeze.errors import SpreezeError, UnknownName, UsageError
+from spreeze.signals import Interrupted
+
+if TYPE_CHECKING:
+    from spreeze.config import Settings
+
+OVERVIEW = """usage: spreeze COMMAND [options]
+
+Train reinforcement-learning policies as fast as one computer can.
+
+commands:
+  run      train: spreeze run --algo sac --env hopper
+  resume   go on with a run, its replay intact: spreeze resume latest
+  eval     measure the policy of a run: spreeze eval RUN
+  plot     draw return against time and steps: spreeze plot RUN...
+  list     algorithms and environments
+  doctor   what this machine offers, and what it lacks
+
+`spreeze COMMAND --help` shows the options of a command, `spreeze run --algo NAME --help` those of an algorithm too.
+"""
+
+
+@dataclass(frozen=True)
+class ResumeOptions:
+    """Go on with a run from its newest intact checkpoint."""
+
+    run: Annotated[str, "positional"]
+    """Run folder, checkpoint, or `latest`."""
+    steps: int | None = None
+    """Environment steps after which the run ends, those before included (default: as the run was started)."""
+    seconds: float | None = None
+    """Seconds to go on for (default: what is left of the run's own limit)."""
+
+
+@dataclass(frozen=True)
+class EvalOptions:
+    """Measure the policy of a run: deterministic episodes on fresh environments."""
+
+    run: Annotated[str, "positional"]
+    """Run folder, checkpoint, or `latest`."""
+    episodes: int = 10
+    """Episodes."""
+    checkpoint: Literal["best", "latest"] = "best"
+    """The policy with the best evaluation, or the newest."""
+    seed: int = 12345
+    """Seed of the environments."""
+
+
+@dataclass(frozen=True)
+class PlotOptions:
+    """Draw return against wall clock and environment steps for several runs."""
+
+    runs: Annotated[tuple[Path, ...], "positional"]
+    """Run folders; seeds of one algorithm and environment are drawn together."""
+    out: Path = Path("curves.png")
+    """The picture; the numbers go beside it as CSV."""
+    title: str | None = None
+    """A heading."""
+
+
+def parse(kind: Any, argv: Sequence[str], command: str, default: Any = None) -> Any:
+    """Read `argv` into the dataclass `kind`; exits with 2 on an error, having named the nearest option."""
+    import tyro
+
+    extra = {} if default is None else {"default": default}
+    config = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)
+    return tyro.cli(kind, args=list(argv), prog=f"spreeze {command}", config=config, **extra)
+
+
+def positional(kind: type) -> type:
+    """`kind` with the fields marked "positional" as tyro wants them."""
+    import tyro
+
+    for field in dataclasses.fields(kind):
+        if "Annotated" in str(field.type):
+            inner = str(field.type).removeprefix("Annotated[").rpartition(",")[0]
+            kind.__annotations__[field.name] = {
+                "str": tyro.conf.Positional[str],
+                "tuple[Path, ...]": tyro.conf.Positional[tuple[Path, ...]],
+            }[inner]
+    return kind
+
+
+def value_of(argv: Sequence[str], option: str) -> str | None:
+    """The value of `--option` in `argv`, if it is there."""
+    for index, word in enumerate(argv):
+        if word == f"--{option}" and index + 1 < len(argv):
+            return argv[index + 1]
+        if word.startswith(f"--{option}="):
+            return word.split("=", 1)[1]
+    return None
+
+
+def read_settings(argv: Sequence[str]) -> Settings:
+    """Two stages: algorithm, environment and configuration file first, then the options that these have."""
+    from spreeze.config import RunOptions, Settings
+    from spreeze.run_folder import load_settings
+
+    given = value_of(argv, "config")
+    base = load_settings(Path(given)) if given else None
+    algo = value_of(argv, "algo") or (base.algo if base else registry.DEFAULT_ALGORITHM)
+    env = value_of(argv, "env") or (base.env if base else registry.DEFAULT_ENVIRONMENT)
+    bare = {"-h", "--help"} & set(argv) and value_of(argv, "algo") is None and base is None
+    algorithm = _NoOptions if bare else registry.algorithm(algo).config
+    environment = _NoOptions if bare else registry.environment(env).options
+    defaults = Settings(
+        algo, env, base.run if base else RunOptions(),
+        base.algorithm if base and base.algo == algo else algorithm(),
+        base.environment if base and base.env == env else environment(),
+    )  # fmt: skip
+    parsed = parse(_request(algorithm, environment, defaults), argv, "run")
+    return Settings(parsed.algo, parsed.env, parsed.run, parsed.algorithm, parsed.environment)
+
+
+@dataclass(frozen=True)
+class _NoOptions:
+    """Options of the algorithm: `spreeze run --algo NAME --help`."""
+
+
+def _request(algorithm: type, environment: type, defaults: Settings) -> type:
+    """The dataclass of all options of `spreeze run`."""
+    from spreeze.config import RunOptions
+
+    fields: list[tuple[str, Any, Any]] = [
+        ("algo", Annotated[str, _help("Algorithm; see `spreeze list`.")], defaults.algo),
+        ("env", Annotated[str, _help("Environment: a short name or a Gymnasium id.")], defaults.env),
+        ("config", Annotated[Path | None, _help("YAML file of options, as a run folder holds it.")], None),
+        ("run", RunOptions, defaults.run),
+        ("algorithm", algorithm, defaults.algorithm),
+        ("environment", environment, defaults.environment),
+    ]
+    made = dataclasses.make_dataclass("Run", [(n, t, dataclasses.field(default=d)) for n, t, d in fields], frozen=True)
+    made.__doc__ = "Train a policy. Ctrl-C saves a checkpoint and ends the run; `spreeze resume` goes on with it."
+    return made
+
+
+def _help(text: str) -> Any:
+    import tyro
+
+    return tyro.conf.arg(help=text)
+
+
+def run_command(argv: Sequence[str]) -> int:
+    """Train."""
+    settings = read_settings(argv)
+    from spreeze import run_folder
+
+    folder = settings.run.out or run_folder.default_folder(settings)
+    with run_folder.claim(folder, fresh=True) as claimed:
+        from spreeze.run import execute
+
+        print(f"{settings.algo} on {settings.env} -> {folder}   (curves: tensorboard --logdir {folder})", flush=True)
+        execute(settings, claimed, age_s=process_age_s())
+    print(f"finished: {folder}/summary.json")
+    return 0
+
+
+def resume_command(argv: Sequence[str]) -> int:
+    """Go on with a run."""
+    options: ResumeOptions = parse(positional(ResumeOptions), argv, "resume")
+    from spreeze import run_folder
+
+    folder = run_folder.find_run(options.run)
+    settings = run_folder.load_settings(folder / "config.yaml")
+    changes: dict[str, Any] = {"out": folder}
+    if options.steps is not None:
+        changes["steps"] = options.steps
+    done_s = float(run_folder.read_summary(folder).get("wall_seconds", 0.0))
+    if options.seconds is not None:
+        changes["seconds"] = done_s + options.seconds
+    elif settings.run.seconds is not None and done_s >= settings.run.seconds:
+        raise UsageError(f"{folder} has used its {settings.run.seconds:g} s; give --seconds to go on for")
+    with run_folder.claim(folder, fresh=False) as claimed:
+        from spreeze.run import execute
+
+        execute(settings.replace(**changes), claimed, resume=True, age_s=process_age_s())
+    print(f"finished: {folder}/summary.json")
+    return 0
+
+
+def eval_command(argv: Sequence[str]) -> int:
+    """Measure a policy."""
+    options: EvalOptions = parse(positional(EvalOptions), argv, "eval")
+    from spreeze.measure import measure
+    from spreeze.run_folder import find_run
+
+    result, text = measure(find_run(options.run), options.checkpoint, options.episodes, options.seed)
+    for index, (value, length) in enumerate(zip(result.returns, result.lengths, strict=True)):
+        print(f"episode {index + 1:3d}: return {value:9.2f}, {length} steps")
+    print(text)
+    return 0
+
+
+def plot_command(argv: Sequence[str]) -> int:
+    """Draw curves."""
+    options: PlotOptions = parse(positional(PlotOptions), argv, "plot")
+    from spreeze.plot import plot
+
+    files = plot(list(options.runs), options.out, options.title)
+    for line in (*files.notes, f"{files.png}", f"{files.csv}"):
+        print(line)
+    return 0
+
+
+def list_command(argv: Sequence[str]) -> int:
+    """Show every plug-in, the broken ones with their reason."""
+    _no_options(argv, "list")
+    for kind in ("algorithm", "environment"):
+        print(f"{kind}s:")
+        for item in registry.listing():
+            if item.kind == kind:
+                print(f"  {item.name:26} {item.summary if item.error is None else f'BROKEN: {item.error}'}")
+    print("  any Gymnasium id, and module:attribute of a plug-in of yours")
+    return 0
+
+
+def doctor_command(argv: Sequence[str]) -> int:
+    """Show what this machine offers."""
+    _no_options(argv, "doctor")
+    from rich.console import Console
+
+    from spreeze.doctor import findings, render
+
+    found = findings()
+    Console().print(render(found))
+    return 1 if any(finding.status == "bad" for finding in found) else 0
+
+
+def _no_options(argv: Sequence[str], command: str) -> None:
+    if argv and argv[0] not in ("-h", "--help"):
+        raise UsageError(f"spreeze {command} takes no options, given: {' '.join(argv)}")
+    if argv:
+        print(f"usage: spreeze {command}\n\n{COMMANDS[command].__doc__}")
+        raise SystemExit(0)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "run": run_command,
+    "resume": resume_command,
+    "eval": eval_command,
+    "plot": plot_command,
+    "list": list_command,
+    "doctor": doctor_command,
+}
+
+
+def process_age_s() -> float:
+    """Seconds since this process was started: a run's clock begins when the user pressed Enter."""
+    import psutil
+
+    return max(time.time() - psutil.Process().create_time(), 0.0)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code: 0, 2 usage, 3 environment, 4 learner, 5 saving, 128 + signal."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help"):
+        print(OVERVIEW, end="")
+        return 0 if words else 2
+    try:
+        if words[0] not in COMMANDS:
+            raise UnknownName("command", words[0], COMMANDS)
+        return COMMANDS[words[0]](words[1:])
+    except SpreezeError as error:
+        print(f"spreeze: {error}", file=sys.stderr)
+        return error.exit_code
+    except Interrupted as interruption:
+        print(f"spreeze: stopped by {interruption}; `spreeze resume` goes on", file=sys.stderr)
+        return 128 + interruption.number
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,143 @@
+"""What a run is asked to do: options, their YAML file, and the sizes that follow from them."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from spreeze import registry
+from spreeze.errors import UnknownName, UsageError
+
+Auto = Literal["auto"]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Options common to every algorithm."""
+
+    seed: int = 0
+    """Seed of every random generator of the run."""
+    steps: int | None = None
+    """Environment steps after which the last stage ends (default: the algorithm's own)."""
+    seconds: float | None = None
+    """Wall-clock seconds after which the run ends."""
+    out: Path | None = None
+    """Run folder (default: runs/ALGO-ENV-TIME)."""
+    devices: str = "auto"
+    """auto, a torch device, or one per learner part: actor=cuda:0,critic=cuda:1."""
+    samplers: int | Auto = "auto"
+    """Sampler processes."""
+    envs_per_sampler: int | Auto = "auto"
+    """Environments that one sampler steps together."""
+    batch_size: int | Auto = "auto"
+    """Rows of one update."""
+    replay_ratio: float | Auto = "auto"
+    """Rows consumed by the learner per new environment step."""
+    visualize: Literal["auto", "video", "none"] = "auto"
+    """Short MP4 files of the newest policy in the run folder; auto: if this machine can render."""
+    serial: bool = False
+    """Run all roles in one process, deterministic to the bit for a seed."""
+    evaluate_every: float = 15.0
+    """Seconds between evaluations."""
+    evaluate_every_steps: int = 10_000
+    """Environment steps between evaluations of a serial run."""
+    evaluation_episodes: int = 10
+    """Deterministic episodes of one evaluation."""
+    checkpoint_every: float = 60.0
+    """Seconds between checkpoints."""
+    checkpoint_every_steps: int = 100_000
+    """Environment steps between checkpoints of a serial run."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A whole request: plug-ins by name, and the options of run, algorithm and environment."""
+
+    algo: str
+    env: str
+    run: RunOptions
+    algorithm: Any
+    environment: Any
+
+    def to_data(self) -> dict[str, Any]:
+        """Plain data for YAML and messages."""
+        groups = {name: _plain(getattr(self, name)) for name in ("run", "algorithm", "environment")}
+        return {"algo": self.algo, "env": self.env, **groups}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Settings:
+        """Rebuild settings from `to_data`; absent options take their defaults.
+
+        Raises:
+            UsageError: an unknown group or option (the nearest is named), or a value of another type.
+        """
+        allowed = ("algo", "env", "run", "algorithm", "environment")
+        for group in data:
+            if group not in allowed:
+                raise UnknownName("section of the configuration", str(group), allowed)
+        algo, env = (
+            str(data.get("algo", registry.DEFAULT_ALGORITHM)),
+            str(data.get("env", registry.DEFAULT_ENVIRONMENT)),
+        )
+        kinds = {
+            "run": RunOptions,
+            "algorithm": registry.algorithm(algo).config,
+            "environment": registry.environment(env).options,
+        }
+        return cls(algo, env, **{name: from_plain(kind, data.get(name) or {}) for name, kind in kinds.items()})
+
+    def replace(self, **changes: Any) -> Settings:
+        """A copy with other run options."""
+        return dataclasses.replace(self, run=dataclasses.replace(self.run, **changes))
+
+
+def _plain(options: Any) -> dict[str, Any]:
+    return {field.name: _plain_value(getattr(options, field.name)) for field in dataclasses.fields(options)}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    return [_plain_value(item) for item in value] if isinstance(value, tuple) else value
+
+
+def from_plain(kind: type, data: Any) -> Any:
+    """Build the dataclass `kind` from a mapping of plain values, checking names and types."""
+    if not isinstance(data, Mapping):
+        raise UsageError(f"{kind.__name__} needs a mapping of options, not {data!r}")
+    hints = get_type_hints(kind)
+    names = [field.name for field in dataclasses.fields(kind)]
+    for name in data:
+        if name not in names:
+            raise UnknownName("option", str(name), names)
+    return kind(**{name: _typed(hints[name], value, name) for name, value in data.items()})
+
+
+def _typed(hint: Any, value: Any, name: str) -> Any:
+    """`value` as `hint` wants it; ints serve as floats and lists as tuples."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        for choice in arguments:
+            try:
+                return _typed(choice, value, name)
+            except UsageError:
+                continue
+    elif (origin is Literal and value in arguments) or (hint is type(None) and value is None):
+        return value
+    elif origin is tuple and isinstance(value, list | tuple):
+        return tuple(_typed(arguments[0], item, name) for item in value)
+    elif hint is Path and isinstance(value, str):
+        return Path(value)
+    elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    elif hint in (int, str, bool) and type(value) is hint:
+        return value
+    raise UsageError(f"option '{name}' cannot be {value!r}; expected {_words(hint)}")
+
+
+def _words(hint: Any) -> str:
+    return getattr(hint, "__name__", None) if isinstance(hint, type) else str(hint).replace("typing.", "")  # type: ignore[return-value]

@@ -1,0 +1,71 @@
+"""The contract between spreeze and an environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import gymnasium
+
+
+class Transition(NamedTuple):
+    """What one step of N environments gives. All arrays are valid until the next step."""
+
+    observation: np.ndarray
+    """(N, ...) in the space's dtype, floats as float32."""
+    reward: np.ndarray
+    """(N,) float32."""
+    terminated: np.ndarray
+    """(N,) bool: the episode ended in a state without a future."""
+    truncated: np.ndarray
+    """(N,) bool: the episode was cut; the future still has value."""
+
+
+class VectorEnv(Protocol):
+    """N environments of one kind, stepped together.
+
+    Autoreset happens at the *next* step: the step after an end ignores that environment's action and returns the
+    first observation of its next episode with reward 0, so that the final observation is never lost. Episode k of
+    environment n starts from a seed that is a pure function of (seed, n, k).
+    """
+
+    observation_space: gymnasium.Space[Any]
+    action_space: gymnasium.Space[Any]
+    count: int
+
+    def reset(self) -> np.ndarray:
+        """Begin a new episode in every environment; return the observations (N, ...)."""
+
+    def step(self, actions: np.ndarray) -> Transition:
+        """Step with `actions` (N, ...), in the units of the action space.
+
+        Raises:
+            EnvironmentFault: an environment returned NaN, infinity or a wrong shape; named with index and seed.
+        """
+
+    def state(self) -> Mapping[str, np.ndarray]:
+        """What `load_state` needs to go on to the bit."""
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Go on where `state` was taken; return the observations (N, ...) of that moment."""
+
+    def close(self) -> None:
+        """Release what the environments hold."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A plug-in: one environment by name."""
+
+    summary: str
+    """One line for `spreeze list`."""
+    options: type
+    """A frozen dataclass; its fields become flags. Every field has a default and an attribute docstring."""
+    make_vector: Callable[[Any, int, int], VectorEnv]
+    """(options, count, seed) -> environments stepped together."""
+    make_rendered: Callable[[Any], gymnasium.Env[Any, Any]]
+    """options -> one environment whose `render()` returns an RGB array (H, W, 3) uint8."""

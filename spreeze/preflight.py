@@ -1,0 +1,38 @@
+"""What is checked before anything is started: the environment works, and the algorithm can serve it."""
+
+import platform
+import sys
+import traceback
+from collections.abc import Sequence
+
+from spreeze import registry
+from spreeze.config import Settings
+from spreeze.contract import Spaces, Stage
+from spreeze.errors import EnvironmentFault, SpreezeError, UsageError
+from spreeze.spaces import probe
+from spreeze.stages import build_stages, part_devices
+
+
+def check_machine(settings: Settings) -> None:
+    """Raise UsageError where processes with shared memory are not supported."""
+    if settings.run.serial:
+        return
+    if sys.platform != "linux" or platform.machine() not in ("x86_64", "AMD64"):
+        system = f"{sys.platform} on {platform.machine()}"
+        raise UsageError(f"processes over shared memory need Linux on x86-64, this is {system}; use --serial")
+
+
+def prepare(settings: Settings) -> tuple[Spaces, Sequence[Stage]]:
+    """Everything that can go wrong before a process is started goes wrong here."""
+    check_machine(settings)
+    registry.algorithm(settings.algo)
+    part_devices(settings.run.devices)
+    environment = registry.environment(settings.env)
+    try:
+        spaces = probe(environment, settings.environment)
+    except SpreezeError:
+        raise
+    except Exception as error:
+        own = "".join(traceback.format_exception(error))
+        raise EnvironmentFault(f"environment '{settings.env}' failed when it was tried:\n{own}") from error
+    return spaces, build_stages(settings, spaces)

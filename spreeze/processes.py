@@ -1,0 +1,119 @@
+"""One stage in processes: every role a fresh interpreter, watched and restarted."""
+
+import subprocess
+import time
+from collections.abc import Callable
+
+from spreeze.checkpoint import Checkpoint
+from spreeze.errors import CheckpointError
+from spreeze.pacing import Every
+from spreeze.signals import Signals
+from spreeze.stage_hub import StageHub, inherited_file
+from spreeze.status import Status
+from spreeze.supervisor import Supervisor, launch
+from spreeze.transport.counters import STOP
+
+SAVE_LIMIT_S = 8.0
+"""For the last checkpoint of an interrupted run."""
+STOP_LIMIT_S = 60.0
+"""For roles to end regularly: the evaluator measures the final weights."""
+GRACE_S = 1.0
+"""For roles to end when interrupted, before they are killed."""
+
+
+class ProcessStage:
+    """Starts the roles of a stage, keeps them alive, and ends them."""
+
+    def __init__(self, hub: StageHub, checkpoint: Checkpoint | None) -> None:
+        self.hub, self.memory, self.journal = hub, hub.memory, hub.journal
+        self._checkpoint = str(checkpoint.folder) if checkpoint else ""
+        counters = self.memory.counters
+        self.supervisor = Supervisor(self.memory.roles, self._start, counters, self.journal.say, self._before_restart)
+        self._save_due = Every(hub.settings.run.checkpoint_every)
+
+    def _start(self, role: str, incarnation: int) -> "subprocess.Popen[bytes]":
+        inherited = inherited_file(self.hub.folder)
+        given = str(inherited) if inherited.exists() else ""
+        spec = self.memory.spec(role, incarnation, self.hub.folder, self.hub.socket, self._checkpoint, given)
+        return launch(spec, self.memory.fds, self.journal.log.fileno())
+
+    def _before_restart(self, role: str) -> None:
+        self.journal.restarts[role] = self.journal.restarts.get(role, 0) + 1
+        self.memory.counters.forgive()
+        if not role.startswith("learner"):
+            return
+        self.hub.saver.abandon()
+        if not self.supervisor.alive("learner"):
+            self.memory.reset_exchanges()
+            newest = self.hub.saver.checkpoints.newest_intact()
+            self._checkpoint = str(newest.folder) if newest else ""
+
+    def watch(self, status: Status, signals: Signals, deadline_s: float) -> None:
+        """Supervise until the stage is over or `deadline_s` of the run's clock has come.
+
+        Raises:
+            Interrupted: a signal came.
+            SpreezeError: a role keeps failing.
+        """
+        self.supervisor.start_all()
+        while not self.hub.over() and self.journal.seconds < deadline_s:
+            self._hear(0.05)
+            signals.check()
+            self.supervisor.check()
+            self.hub.look(status)
+            if self._save_due() and not self.hub.saver.busy and self.supervisor.alive("learner"):
+                self.hub.saver.request(self.hub.describe)
+
+    def _hear(self, timeout_s: float) -> None:
+        for message in self.hub.hear(timeout_s):
+            if message.kind == "hello":
+                self.supervisor.heard_hello(message.role, message.data["incarnation"])
+            elif message.kind == "error":
+                self.supervisor.heard_error(message.role, message.data["traceback"])
+        self.hub.tell_problems()
+
+    def finish(self) -> None:
+        """A regular end: samplers stop, the learner saves and stops, the evaluator measures the final weights."""
+        self._ask("sampler")
+        self.save(STOP_LIMIT_S)
+        self._ask("learner")
+        self.supervisor.wait("learner", STOP_LIMIT_S, lambda: self._hear(0.02))
+        self._ask("")
+        self.supervisor.wait("evaluator", STOP_LIMIT_S, lambda: self._hear(0.02))
+        self._hear(0.05)
+
+    def interrupt(self) -> None:
+        """An early end: save within the limit and stop everybody."""
+        self.save(SAVE_LIMIT_S)
+        self.memory.counters.run[STOP] = 1
+        self.supervisor.wait("", GRACE_S, lambda: self._hear(0.02))
+
+    def save(self, limit_s: float) -> None:
+        """Write a checkpoint and wait for it.
+
+        Raises:
+            CheckpointError: it could not be written.
+        """
+        saver, deadline = self.hub.saver, time.monotonic() + limit_s
+        if not self.supervisor.alive("learner"):
+            return
+        self._wait_until(lambda: not saver.busy, deadline)
+        saver.request(self.hub.describe)
+        self._wait_until(lambda: not saver.busy, deadline)
+        problem = saver.problem() or ("it took too long" if saver.busy else None)
+        if problem:
+            raise CheckpointError(f"the last checkpoint could not be written: {problem}")
+
+    def _wait_until(self, ready: Callable[[], bool], deadline: float) -> None:
+        while not ready() and time.monotonic() < deadline and self.supervisor.alive("learner"):
+            self.hub.hear(0.02)
+
+    def _ask(self, prefix: str) -> None:
+        for child in self.supervisor.alive(prefix):
+            self.hub.send(child.role, "stop", final=True)
+
+    def close(self) -> None:
+        """End all processes and give everything back."""
+        self.memory.counters.run[STOP] = 1
+        self.supervisor.kill_all()
+        self.hub.close()

@@ -1,0 +1,97 @@
+"""Plug-ins by name, imported only when asked for: the one file that knows `spreeze.algorithms` and `spreeze.envs`.
+
+A name is a module of `spreeze.algorithms` (or an environment that `spreeze.envs` knows), an entry point of the group
+`spreeze.algorithms` or `spreeze.envs`, or `module:attribute`.
+"""
+
+import importlib
+import importlib.metadata
+import os
+import pkgutil
+from typing import Any, NamedTuple
+
+from spreeze.contract import Algorithm
+from spreeze.environment import Environment
+from spreeze.errors import UnknownName, UsageError
+
+DEFAULT_ALGORITHM, DEFAULT_ENVIRONMENT = "sac", "hopper"
+"""What a bare `spreeze run` trains."""
+
+
+class Listed(NamedTuple):
+    """One plug-in of `spreeze list`; `error` tells why it cannot be used."""
+
+    kind: str
+    name: str
+    summary: str
+    error: str | None = None
+
+
+def algorithm(name: str) -> Algorithm:
+    """The algorithm called `name`.
+
+    Raises:
+        UnknownName: there is none.
+        UsageError: it is there and cannot be imported.
+    """
+    if name in builtin_algorithms():
+        return _attribute(f"spreeze.algorithms.{name}:ALGORITHM", Algorithm)
+    points = entry_points("spreeze.algorithms")
+    if name in points or ":" in name:
+        return _attribute(points.get(name, name), Algorithm)
+    raise UnknownName("algorithm", name, [*builtin_algorithms(), *points])
+
+
+def environment(name: str) -> Environment:
+    """The environment called `name`: an entry point, `module:attribute`, or what `spreeze.envs` makes of it."""
+    points = entry_points("spreeze.envs")
+    if name in points:
+        return _attribute(points[name], Environment)
+    if ":" in name and not name.rpartition("-v")[2].isdigit():
+        return _attribute(name, Environment)
+    from spreeze import envs
+
+    return envs.environment(name)
+
+
+def builtin_algorithms() -> list[str]:
+    """Public modules of `spreeze.algorithms`, found without importing any of them."""
+    from spreeze import algorithms
+
+    return sorted(m.name for m in pkgutil.iter_modules(algorithms.__path__) if not m.name.startswith("_"))
+
+
+def entry_points(group: str) -> dict[str, str]:
+    """Name to `module:attribute` of the installed third-party plug-ins; none with SPREEZE_NO_PLUGINS=1."""
+    if os.environ.get("SPREEZE_NO_PLUGINS") == "1":
+        return {}
+    return {point.name: point.value for point in importlib.metadata.entry_points(group=group)}
+
+
+def _attribute(path: str, kind: type) -> Any:
+    """Import `module:attribute`, which must be a `kind`."""
+    module, _, attribute = path.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except Exception as error:
+        raise UsageError(f"plug-in '{path}' cannot be imported: {type(error).__name__}: {error}") from error
+    if not isinstance(found, kind):
+        raise UsageError(f"plug-in '{path}' is no {kind.__name__} but a {type(found).__name__}")
+    return found
+
+
+def listing() -> list[Listed]:
+    """Every plug-in, imported to see whether it works; a broken one is listed with its reason."""
+    from spreeze import envs
+
+    names = [*builtin_algorithms(), *entry_points("spreeze.algorithms")]
+    algorithms = [_listed("algorithm", name, algorithm) for name in names]
+    known = [Listed("environment", name, summary) for name, summary in envs.summaries().items()]
+    return algorithms + known + [_listed("environment", n, environment) for n in entry_points("spreeze.envs")]
+
+
+def _listed(kind: str, name: str, find: Any) -> Listed:
+    try:
+        return Listed(kind, name, find(name).summary)
+    except UsageError as error:
+        return Listed(kind, name, "", str(error))

@@ -1,0 +1,156 @@
+"""The learner: updates what it is given as fast as the pace allows, publishes weights, saves on demand."""
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from spreeze.bundles import publish
+from spreeze.contract import LearnerSetup, Part
+from spreeze.learning import Batches, Exchange, JointUpdates, MetricMeans, SplitUpdates, rows_of
+from spreeze.pacing import Every, FreePace, wait_until
+from spreeze.roles.context import RoleContext, open_channel
+from spreeze.roles.sampler import ratio_pace
+from spreeze.stages import part_devices
+from spreeze.transport.counters import ROWS, TAKEN, UPDATES, VERSION, VERSION_INCARNATION
+from spreeze.transport.weights import Version
+
+PUBLISH_EVERY_S = 0.05
+REPORT_EVERY_S = 1.0
+LOOK_EVERY_S = 0.02
+UPDATE = "spreeze.update"
+"""The name under which a part's file keeps its number of updates."""
+
+
+def save_part(folder: Path, name: str, part: Part, update: int) -> None:
+    """Write one part's state to `folder`, on the disk when this returns."""
+    path = folder / f"part-{name}.safetensors"
+    tensors = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in part.state().items()}
+    save_file(tensors | {UPDATE: torch.tensor(update)}, path)
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def load_part(folder: Path, name: str, part: Part) -> int:
+    """Restore one part from `folder`; return its number of updates."""
+    tensors = load_file(folder / f"part-{name}.safetensors")
+    update = int(tensors.pop(UPDATE))
+    part.load_state(tensors)
+    return update
+
+
+def build_updates(context: RoleContext) -> JointUpdates | SplitUpdates:
+    """The learner of this process, restored from the checkpoint if there is one."""
+    spec, stage = context.spec, context.stage
+    devices = part_devices(context.settings.run.devices)
+    inherited = _inherited(spec.inherited)
+    setup = LearnerSetup(devices, context.settings.run.seed, inherited)
+    parts = stage.make_learner(setup)
+    updates = [load_part(Path(spec.checkpoint), n, p) for n, p in parts.items()] if spec.checkpoint else [0]
+    placed = {name: setup.device(name) for name in parts}
+    batches = Batches(context.readers(), stage.stores, context.settings.run.seed)
+    if spec.role == "learner":
+        return JointUpdates(parts, batches, placed, updates[0])
+    name = spec.role.partition("-")[2]
+    channels = {part: open_channel(data) for part, data in spec.exchanges.items()}
+    exchange = Exchange(parts, name, channels, stage.delay, updates[0])
+    return SplitUpdates(parts, name, batches, placed[name], exchange, stage.delay, spec.incarnation, updates[0])
+
+
+def _inherited(path: str) -> dict[str, dict[str, torch.Tensor]]:
+    bundles: dict[str, dict[str, torch.Tensor]] = {}
+    for key, tensor in (load_file(path) if path else {}).items():
+        bundle, _, name = key.partition("/")
+        bundles.setdefault(bundle, {})[name] = tensor
+    return bundles
+
+
+class Learner:
+    """The loop of one learner process."""
+
+    def __init__(self, context: RoleContext) -> None:
+        self.context, self.row = context, context.row
+        self.updates = build_updates(context)
+        self.parts = self.updates.parts
+        self.leads = context.spec.role in ("learner", self._leader())
+        draws = next(iter(self.parts.values())).draws
+        self.batch_rows = rows_of(draws, context.stage.stores, context.sizes.samplers, context.sizes.envs_per_sampler)
+        free = FreePace(context.counters, context.stage.warmup if context.stage.make_source else 0)
+        self.pace = (ratio_pace(context, context.sizes) or free) if self.leads else FreePace(context.counters, 0)
+        context.handlers["save"] = self.save
+        self.means, self.report, self.publish_due = MetricMeans(), Every(REPORT_EVERY_S), Every(PUBLISH_EVERY_S)
+
+    def _leader(self) -> str:
+        return next(role for role in self.context.counters.roles if role.startswith("learner"))
+
+    def begin(self) -> None:
+        """Publish the first weights; forget what was collected for a learner that died."""
+        if self.context.spec.incarnation > 1:
+            for name, reader in self.context.readers().items():
+                if self.context.stage.stores[name].kind == "queue":
+                    reader.drop_queued()
+        self.row[TAKEN] = self.updates.update
+        self.publish()
+
+    def run(self) -> None:
+        """Update until told to stop, or until a part is finished."""
+        self.begin()
+        self.context.ready()
+        while not self.finished() and wait_until(self.may_update, self.row, self.context.alive):
+            self.update()
+        self.publish()
+        self.tell()
+        if self.finished():
+            self.context.line.send("done")
+        while self.context.alive():
+            time.sleep(LOOK_EVERY_S)
+
+    def finished(self) -> bool:
+        """Whether a part has nothing more to learn, or the stage's updates are done."""
+        limit = self.context.stage.until.updates
+        done = limit is not None and self.updates.update >= limit
+        return done or any(part.finished for part in self.parts.values())
+
+    def may_update(self) -> bool:
+        """Whether the pace allows an update and its data are there."""
+        return self.pace.learner_may_update() and self.updates.ready()
+
+    def update(self) -> None:
+        """Perform one update and what is due after it."""
+        self.row[TAKEN] += 1
+        self.means.add(self.updates.step())
+        self.row[UPDATES] += 1
+        self.row[ROWS] += self.batch_rows
+        if self.context.stage.pace.max_lag is not None or self.publish_due():
+            self.publish()
+        if self.report():
+            self.tell()
+        self.context.alive()
+
+    def publish(self) -> None:
+        """Publish every bundle that these parts own."""
+        version = Version(self.context.spec.incarnation, self.updates.update, self.context.counters.env_steps)
+        for part in self.parts.values():
+            for bundle, tensors in part.publish().items():
+                publish(self.context.weights[bundle], tensors, version, bundle)
+        self.row[VERSION_INCARNATION], self.row[VERSION] = version.incarnation, version.update
+
+    def tell(self) -> None:
+        """Send the means of the metrics since the last report."""
+        self.context.line.send("metrics", values=self.means.report(), update=self.updates.update)
+
+    def save(self, data: Mapping[str, Any]) -> None:
+        """Write the parts' states into the folder named, an unfinished checkpoint."""
+        folder = Path(data["folder"])
+        for name, part in self.parts.items():
+            save_part(folder, name, part, self.updates.update)
+        self.context.line.send("saved", folder=str(folder), update=self.updates.update)
+
+
+def run(context: RoleContext) -> None:
+    """Learn until told to stop."""
+    Learner(context).run()

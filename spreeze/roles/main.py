@@ -1,0 +1,69 @@
+"""Entry of every role: `python -m spreeze.roles.main ROLE RUN`, with its `RoleSpec` on standard input.
+
+A role process
+1. dies with the orchestrator, however that dies;
+2. ignores Ctrl-C, which is the orchestrator's to handle;
+3. runs on the cores and with the threads it is given;
+4. reports its own traceback, to the orchestrator and on standard error, and exits with 1;
+5. prints the stack of every thread on SIGUSR1.
+"""
+
+import ctypes
+import faulthandler
+import importlib
+import os
+import signal
+import sys
+import traceback
+
+import msgpack
+
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when `parent` ends; exit if that has already happened."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def settle(cores: list[int], threads: int, nice: int) -> None:
+    """Take the given share of the machine. Thread limits of libraries come with the environment variables."""
+    import torch
+
+    os.sched_setaffinity(0, cores)
+    os.nice(nice)
+    torch.set_num_threads(threads)
+    torch.set_num_interop_threads(1)
+
+
+def main() -> int:
+    """Run the role described on standard input; return the exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1)
+    data = msgpack.unpackb(sys.stdin.buffer.read())
+    die_with_parent(data["parent"])
+    settle(data["cores"], data["threads"], data["nice"])
+    from spreeze.roles.context import RoleContext, RoleSpec
+
+    line = None
+    try:
+        context = RoleContext(RoleSpec(**data))
+        line = context.line
+        importlib.import_module(f"spreeze.roles.{context.spec.kind}").run(context)
+    except Exception as error:
+        text = "".join(traceback.format_exception(error))
+        print(text, file=sys.stderr, flush=True)
+        if line is not None:
+            line.send("error", traceback=text[-20_000:], type=type(error).__name__, message=str(error)[:2000])
+        return 1
+    finally:
+        if line is not None:
+            line.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

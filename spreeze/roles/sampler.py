@@ -1,0 +1,97 @@
+"""The sampler: steps its source and writes what comes into its own lane of each store."""
+
+import time
+from collections.abc import Mapping
+
+from torch import nn
+
+from spreeze.contract import Block, Policy, Source, SourceSetup
+from spreeze.pacing import Every, FreePace, LagPace, RatioPace, slack_rows, wait_until
+from spreeze.roles.context import RoleContext
+from spreeze.sizing import Sizes
+from spreeze.stages import build_policy, make_envs
+from spreeze.transport.counters import ENV_STEPS, STARTED, VERSION, VERSION_INCARNATION
+from spreeze.transport.lane import LaneWriter
+
+REPORT_EVERY_S = 1.0
+
+
+def build_source(context: RoleContext, policy: Policy, modules: Mapping[str, nn.Module]) -> Source:
+    """The stage's source, acting with `policy`."""
+    stage, sizes = context.stage, context.sizes
+    assert stage.make_source is not None, "samplers are started for stages with a source only"
+    setup = SourceSetup(
+        policy=policy,
+        modules=modules,
+        make_envs=lambda count, seed: make_envs(context.settings, count, seed),
+        stores=stage.stores,
+        readers=context.readers(),
+        streams=sizes.envs_per_sampler,
+        block_steps=sizes.block_steps,
+        seed=context.seed(2),
+    )
+    return stage.make_source(setup)
+
+
+def build_pace(context: RoleContext) -> FreePace:
+    """The account that this sampler obeys."""
+    stage, sizes, counters = context.stage, context.sizes, context.counters
+    if stage.pace.max_lag is not None:
+        [name] = [name for name, store in stage.stores.items() if store.kind == "queue"]
+        words = context.stores[name].words[context.spec.index]
+        return LagPace(counters, stage.warmup, stage.pace.max_lag, words, stage.stores[name].segment + 1)
+    return ratio_pace(context, sizes) or FreePace(counters, stage.warmup)
+
+
+def ratio_pace(context: RoleContext, sizes: Sizes) -> RatioPace | None:
+    """The replay ratio's account, if the stage holds one."""
+    if sizes.replay_ratio is None:
+        return None
+    block_rows = sizes.block_steps * sizes.envs_per_sampler * sizes.samplers
+    slack = slack_rows(sizes.replay_ratio, sizes.batch_size, block_rows)
+    return RatioPace(context.counters, context.stage.warmup, sizes.replay_ratio, slack)
+
+
+class Sampler:
+    """One source, its lane in every store, and the pace it keeps."""
+
+    def __init__(self, context: RoleContext) -> None:
+        self.context, self.row, self.stage = context, context.row, context.stage
+        self.fresh = context.fresh_modules()
+        self.policy, self.generator = build_policy(self.stage, self.fresh.modules, context.seed(1))
+        self.source = build_source(context, self.policy, self.fresh.modules)
+        lane, stores = context.spec.index, context.stores.items()
+        self.writers = {n: LaneWriter(m, lane) for n, m in stores if m.layout.kind != "dataset"}
+        self.pace = build_pace(context)
+        self._report, self._episodes = Every(REPORT_EVERY_S), list[tuple[float, int]]()
+
+    def collect(self) -> None:
+        """Store the source's next blocks, collected with the newest weights."""
+        if self.fresh.refresh():
+            self.row[VERSION_INCARNATION], self.row[VERSION] = self.fresh.version[:2]
+        modes = self.stage.modes
+        warm = self.context.counters.env_steps >= self.stage.warmup
+        for block in self.source.collect(modes.collect if warm else modes.warmup):
+            self._store(block)
+        if self._episodes and self._report():
+            returns, lengths = zip(*self._episodes, strict=True)
+            self.context.line.send("episodes", returns=returns, lengths=lengths)
+            self._episodes = []
+
+    def _store(self, block: Block) -> None:
+        writer = self.writers[block.store]
+        if not wait_until(writer.has_room, self.row, self.context.alive):
+            return
+        writer.write(block)
+        self.row[ENV_STEPS] += int(block.valid.sum())
+        self.row[STARTED] = self.row[STARTED] or time.monotonic_ns()
+        self._episodes += block.episodes
+
+
+def run(context: RoleContext) -> None:
+    """Collect until told to stop."""
+    sampler = Sampler(context)
+    context.ready()
+    wait_until(lambda: sampler.fresh.refresh() or sampler.fresh.ready, context.row, context.alive)
+    while wait_until(sampler.pace.sampler_may_step, context.row, context.alive):
+        sampler.collect()

@@ -1,0 +1,112 @@
+"""A run: memory, roles and channels wired together, and watched until the end.
+
+sampler x N --experience: shared memory--> stores --batches--> learner
+     ^                                                            |
+     +------------- weights: shared memory, versioned <-----------+--> evaluator, visualizer
+every role --metrics, errors: ZMQ--> orchestrator --stop, save: ZMQ--> every role
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from safetensors.numpy import save_file
+
+from spreeze import registry, run_folder
+from spreeze.checkpoint import Checkpoint, Checkpoints
+from spreeze.config import Settings
+from spreeze.contract import Spaces, Stage
+from spreeze.errors import CheckpointError
+from spreeze.journal import Journal
+from spreeze.preflight import prepare
+from spreeze.processes import ProcessStage
+from spreeze.saving import restore_counters
+from spreeze.serial import SerialStage
+from spreeze.signals import Interrupted, Signals
+from spreeze.sizing import Sizes, sizes
+from spreeze.stage_hub import StageHub, inherited_file
+from spreeze.stage_memory import StageMemory
+from spreeze.status import Status
+from spreeze.store_files import restore
+
+
+def execute(settings: Settings, folder: Path, resume: bool = False, age_s: float = 0.0) -> None:
+    """Run all stages in a claimed folder, from its newest checkpoint if `resume`; `age_s` the process was busy before.
+
+    Raises:
+        Interrupted, SpreezeError: the run ended early; summary.json tells why.
+    """
+    spaces, stages = prepare(settings)
+    signals, status = Signals(), Status()
+    journal = Journal(folder, settings, run_folder.read_summary(folder) if resume else {}, status.say, age_s)
+    status.journal, reason = journal, "finished"
+    try:
+        checkpoint = newest_checkpoint(folder, journal.say) if resume else None
+        journal.restore(checkpoint)
+        first = checkpoint.manifest["stage"] if checkpoint else 0
+        for index in range(first, len(stages)):
+            memory = allocate(settings, spaces, stages[index], index, checkpoint)
+            run_stage(StageHub(folder, memory, journal, checkpoint), checkpoint, status, signals)
+            checkpoint = None
+    except BaseException as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise
+    finally:
+        status.close()
+        journal.write_summary(reason)
+        journal.close()
+        signals.close()
+
+
+def allocate(
+    settings: Settings, spaces: Spaces, stage: Stage, index: int, checkpoint: Checkpoint | None
+) -> StageMemory:
+    """The memory of one stage, filled from the checkpoint if there is one."""
+    if checkpoint is None:
+        return StageMemory(settings, spaces, stage, index, stage_sizes(settings, stage, None))
+    memory = StageMemory(settings, spaces, stage, index, stage_sizes(settings, stage, checkpoint))
+    restore(checkpoint.folder.parent / "stores", memory.stores, checkpoint.manifest["stores"])
+    restore_counters(memory, checkpoint.manifest["counters"])
+    return memory
+
+
+def run_stage(hub: StageHub, checkpoint: Checkpoint | None, status: Status, signals: Signals) -> None:
+    """Connect, start, watch and stop one stage, in processes or in turns; keep what the next stage inherits."""
+    journal, settings = hub.journal, hub.settings
+    journal.begin_stage(hub.stage.name, hub.memory.counters, hub.memory.sizes)
+    play = (SerialStage if settings.run.serial else ProcessStage)(hub, checkpoint)
+    try:
+        play.watch(status, signals, settings.run.seconds or float("inf"))
+        play.finish()
+        bundles = hub.memory.bundles()
+        if bundles:
+            save_file(bundles, inherited_file(hub.folder))
+    except Interrupted:
+        play.interrupt()
+        raise
+    finally:
+        journal.sample()
+        journal.end_stage()
+        play.close()
+
+
+def stage_sizes(settings: Settings, stage: Stage, checkpoint: Checkpoint | None) -> Sizes:
+    """Sizes of the stage; of a resumed one, those that its stores were laid out with."""
+    own = sizes(settings, registry.algorithm(settings.algo), stage)
+    kept = checkpoint.manifest["sizes"] if checkpoint else {}
+    return Sizes(**(vars(own) | {name: value for name, value in kept.items() if value is not None}))
+
+
+def newest_checkpoint(folder: Path, say: Callable[[str], None]) -> Checkpoint:
+    """The newest intact checkpoint of a run; what is damaged is said.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    damaged: list[str] = []
+    found = Checkpoints(folder / "checkpoints").newest_intact(damaged)
+    for line in damaged:
+        say(f"{line}; using the one before")
+    if found is None:
+        anew = f"start anew with `spreeze run --config {folder}/config.yaml --out OTHER`"
+        raise CheckpointError(f"{folder} holds no intact checkpoint; {anew}")
+    return found

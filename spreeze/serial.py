@@ -1,0 +1,162 @@
+"""The same roles in one process, taking turns: for tests, debuggers, exact reproduction, and other platforms.
+
+A serial run is a pure function of its settings, to the bit: nothing in it depends on time. It goes on from a
+checkpoint exactly where it stood, open episodes included.
+"""
+
+import os
+from pathlib import Path
+
+import torch
+from safetensors.numpy import load_file, save_file
+
+from spreeze.checkpoint import Checkpoint
+from spreeze.errors import CheckpointError, SpreezeError
+from spreeze.roles.context import RoleContext
+from spreeze.roles.evaluator import Evaluator
+from spreeze.roles.learner import Learner
+from spreeze.roles.sampler import Sampler
+from spreeze.signals import Signals
+from spreeze.stage_hub import StageHub, inherited_file
+from spreeze.status import Status
+
+SOURCE = "source.safetensors"
+GENERATOR = "generator"
+
+
+class Steps:
+    """True once for every `interval` environment steps."""
+
+    def __init__(self, interval: int, at: int) -> None:
+        self._interval, self._seen = interval, at // interval
+
+    def __call__(self, at: int) -> bool:
+        """Whether a multiple of the interval has been passed since the last call."""
+        passed, self._seen = at // self._interval > self._seen, at // self._interval
+        return passed
+
+
+class SerialStage:
+    """One stage, its roles as objects."""
+
+    def __init__(self, hub: StageHub, checkpoint: Checkpoint | None) -> None:
+        self.hub, self.memory, self.journal = hub, hub.memory, hub.journal
+        self.checkpoint = checkpoint
+        roles = self.memory.roles
+        self.learners = [Learner(self._context(role)) for role in roles if role.startswith("learner")]
+        for learner in self.learners:
+            learner.publish_due = lambda: False  # by turns, not by time
+            learner.begin()
+        self.sampler = Sampler(self._context("sampler-0")) if "sampler-0" in roles else None
+        self.evaluator = self._evaluator() if "evaluator" in roles else None
+        if self.sampler is not None:
+            self.sampler.fresh.refresh()
+            self._restore_source(self.sampler)
+
+    def _context(self, role: str) -> RoleContext:
+        inherited = inherited_file(self.hub.folder)
+        given = str(inherited) if inherited.exists() else ""
+        saved = str(self.checkpoint.folder) if self.checkpoint else ""
+        return RoleContext(self.memory.spec(role, 1, self.hub.folder, self.hub.socket, saved, given))
+
+    def _evaluator(self) -> Evaluator:
+        context = self._context("evaluator")
+        return Evaluator(context, context.fresh_modules())
+
+    def _restore_source(self, sampler: Sampler) -> None:
+        if self.checkpoint is None:
+            return
+        arrays = load_file(self.checkpoint.folder / SOURCE)
+        sampler.generator.set_state(torch.from_numpy(arrays.pop(GENERATOR)))
+        if arrays:
+            sampler.source.load_state(arrays)
+
+    def watch(self, status: Status, signals: Signals, deadline_s: float) -> None:
+        """Take turns until the stage is over.
+
+        Raises:
+            Interrupted: a signal came.
+            SpreezeError: nobody can go on.
+        """
+        run, counters = self.hub.settings.run, self.memory.counters
+        evaluate = Steps(run.evaluate_every_steps, counters.env_steps)
+        save = Steps(run.checkpoint_every_steps, counters.env_steps)
+        while not self.hub.over() and self.journal.seconds < deadline_s:
+            signals.check()
+            self.turn()
+            if evaluate(counters.env_steps):
+                self.evaluate()
+            if save(counters.env_steps):
+                self.save()
+            self.hub.look(status)
+
+    def turn(self) -> None:
+        """One block of experience, then all updates that it allows."""
+        went_on = False
+        if self.sampler is not None and self.sampler.pace.sampler_may_step() and self._has_room(self.sampler):
+            self.sampler.collect()
+            went_on = True
+        while any([self._update(learner) for learner in self.learners]):
+            went_on = True
+            if self.sampler is None:
+                break
+        for learner in self.learners:
+            learner.publish()
+        if not went_on:
+            raise SpreezeError("neither sampler nor learner can go on: the stage's pace, stores and draws do not fit")
+
+    @staticmethod
+    def _has_room(sampler: Sampler) -> bool:
+        return all(writer.has_room() for writer in sampler.writers.values())
+
+    def _update(self, learner: Learner) -> bool:
+        if learner.finished():
+            self.hub.learner_done = True
+            return False
+        if not learner.may_update():
+            return False
+        learner.update()
+        return True
+
+    def evaluate(self) -> None:
+        """Measure the present weights."""
+        if self.evaluator is not None and self.evaluator.fresh.refresh():
+            self.evaluator.evaluate()
+            self.hub.hear(0.05)
+
+    def finish(self) -> None:
+        """Save, and measure the final weights."""
+        self.save()
+        self.evaluate()
+
+    def interrupt(self) -> None:
+        """Save."""
+        self.save()
+
+    def save(self) -> None:
+        """Write a checkpoint and wait for it."""
+        saver = self.hub.saver
+        saver.request(self.hub.describe, self._add_source)
+        while saver.busy:
+            for learner in self.learners:
+                learner.context.alive()
+            self.hub.hear(0.005)
+        problem = saver.problem()
+        if problem:
+            raise CheckpointError(f"the checkpoint could not be written: {problem}")
+
+    def _add_source(self, staging: Path) -> None:
+        if self.sampler is None:
+            return
+        arrays = dict(self.sampler.source.state())
+        arrays[GENERATOR] = self.sampler.generator.get_state().numpy()
+        save_file({name: array.copy() for name, array in arrays.items()}, staging / SOURCE)
+        with (staging / SOURCE).open("rb") as file:
+            os.fsync(file.fileno())
+
+    def close(self) -> None:
+        """Give everything back."""
+        roles = [*self.learners, *filter(None, (self.sampler, self.evaluator))]
+        for role in roles:
+            role.context.line.close()  # type: ignore[attr-defined]
+        self.hub.close()

@@ -1,0 +1,72 @@
+"""Sizes that follow from options, plug-in and machine before anything is measured."""
+
+import os
+from dataclasses import dataclass
+
+from spreeze.config import Settings
+from spreeze.contract import Algorithm, Range, Stage
+from spreeze.errors import UsageError
+
+AUTO_ENVS = 16
+"""Environments per sampler: enough to make the policy's cost per step small beside the physics."""
+MAX_AUTO_SAMPLERS = 16
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Everything of a stage that is chosen for the machine rather than by the algorithm."""
+
+    samplers: int
+    envs_per_sampler: int
+    block_steps: int
+    """T, vector steps of one block of the default source."""
+    batch_size: int
+    replay_ratio: float | None
+    learner_cores: tuple[int, ...]
+    sampler_cores: tuple[int, ...]
+
+
+def usable_cores() -> tuple[int, ...]:
+    """The cores this process may run on."""
+    return tuple(sorted(os.sched_getaffinity(0)))
+
+
+def batch_size(settings: Settings, algorithm: Algorithm) -> int:
+    """The batch size asked for, or the algorithm's default."""
+    asked = settings.run.batch_size
+    return int(_within("--batch-size", algorithm.batch_size, None if asked == "auto" else asked))
+
+
+def sizes(settings: Settings, algorithm: Algorithm, stage: Stage) -> Sizes:
+    """Choose what is `auto`: a core for the learner, a sampler on each of the others.
+
+    Raises:
+        UsageError: an explicit value lies outside the range that the plug-in declares.
+    """
+    run, cores = settings.run, usable_cores()
+    ratio = None
+    if stage.pace.ratio is not None:
+        ratio = _within("--replay-ratio", stage.pace.ratio, None if run.replay_ratio == "auto" else run.replay_ratio)
+    elif run.replay_ratio != "auto":
+        raise UsageError(f"--replay-ratio: stage '{stage.name}' of {settings.algo} holds no replay ratio")
+    samplers = min(max(len(cores) - 1, 1), MAX_AUTO_SAMPLERS) if run.samplers == "auto" else run.samplers
+    envs = AUTO_ENVS if run.envs_per_sampler == "auto" else run.envs_per_sampler
+    if samplers < 1 or envs < 1:
+        raise UsageError("--samplers and --envs-per-sampler must be at least 1")
+    return Sizes(
+        samplers=1 if run.serial else samplers,
+        envs_per_sampler=envs,
+        block_steps=max(1, 32 // envs),
+        batch_size=batch_size(settings, algorithm),
+        replay_ratio=ratio,
+        learner_cores=cores[:1] if len(cores) < 4 else cores[:2],
+        sampler_cores=cores[1:] if len(cores) > 1 else cores,
+    )
+
+
+def _within(option: str, allowed: Range, asked: float | None) -> float:
+    if asked is None:
+        return allowed.default
+    if not allowed.minimum <= asked <= allowed.maximum:
+        raise UsageError(f"{option} {asked:g} is outside [{allowed.minimum:g}, {allowed.maximum:g}] of this algorithm")
+    return asked

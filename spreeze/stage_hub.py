@@ -1,0 +1,99 @@
+"""One stage as the orchestrator sees it: what roles say, what is saved, whether it is over."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from spreeze.checkpoint import Checkpoint
+from spreeze.journal import Journal
+from spreeze.pacing import Every
+from spreeze.saving import Saver
+from spreeze.stage_memory import StageMemory
+from spreeze.status import Status
+from spreeze.transport.messages import Hub, Message
+
+
+class StageHub:
+    """Hears the roles of one stage, keeps its journal and its checkpoints; the same in processes and in serial."""
+
+    def __init__(self, folder: Path, memory: StageMemory, journal: Journal, checkpoint: Checkpoint | None) -> None:
+        self.folder, self.memory, self.journal = folder, memory, journal
+        self.settings, self.stage = memory.settings, memory.stage
+        self._runtime = runtime_folder()
+        self.socket = self._runtime / "hub"
+        self._hub = Hub(self.socket)
+        self.send = self._hub.send
+        self.saver = Saver(folder, memory, self.send, checkpoint.manifest["stores"] if checkpoint else {})
+        self.learner_done = False
+        self.second, self._flush_due, self._summary_due = Every(1.0), Every(3.0), Every(10.0)
+
+    def hear(self, timeout_s: float) -> list[Message]:
+        """Act on what roles have said; return it."""
+        known = [message for message in self._hub.receive(timeout_s) if message.role in self.memory.roles]
+        for message in known:
+            self._handle(message)
+        return known
+
+    def _handle(self, message: Message) -> None:
+        role, data = message.role, message.data
+        match message.kind:
+            case "metrics":
+                self.journal.add_metrics(data["values"])
+            case "episodes":
+                self.journal.add_episodes(data["returns"], data["lengths"])
+            case "evaluation":
+                self.journal.add_evaluation(data)
+            case "saved":
+                self.saver.heard_saved(role, data["folder"])
+            case "log":
+                self.journal.say(f"{role}: {data['text']}")
+            case "done":
+                self.learner_done |= role.startswith("learner")
+
+    def over(self) -> bool:
+        """Whether the stage has reached its end."""
+        limit = self.stage.until.env_steps
+        return self.learner_done or (limit is not None and self.memory.counters.env_steps >= limit)
+
+    def look(self, status: Status) -> None:
+        """Do what is due by the clock: numbers every second, the summary and the stores' files now and then."""
+        if self.second():
+            self.journal.sample()
+            status.show()
+        if self._flush_due():
+            self.saver.flush()
+        if self._summary_due():
+            self.journal.write_summary("running")
+
+    def tell_problems(self) -> None:
+        """Say why something could not be saved."""
+        problem = self.saver.problem()
+        if problem:
+            self.journal.say(f"could not save: {problem}; the previous checkpoint stands")
+
+    def describe(self) -> Mapping[str, Any]:
+        """What a checkpoint's manifest says of the run."""
+        totals = {"env_steps": self.journal.env_steps, "updates": self.journal.updates}
+        return totals | {"seconds": self.journal.seconds, "before": self.journal.totals_before}
+
+    def close(self) -> None:
+        """Give everything back."""
+        self.saver.close()
+        self._hub.close()
+        shutil.rmtree(self._runtime, ignore_errors=True)
+        self.memory.close()
+
+
+def runtime_folder() -> Path:
+    """A folder for sockets that only the user can open."""
+    given = os.environ.get("XDG_RUNTIME_DIR")
+    usable = given if given and os.access(given, os.W_OK) else None
+    return Path(tempfile.mkdtemp(prefix="spreeze-", dir=usable))
+
+
+def inherited_file(folder: Path) -> Path:
+    """Where the bundles that earlier stages published last are kept."""
+    return folder / "checkpoints" / "inherited.safetensors"

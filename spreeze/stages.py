@@ -1,0 +1,67 @@
+"""From settings to the stage that a role plays in, the same in every process."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from spreeze import registry
+from spreeze.config import Settings
+from spreeze.contract import Policy, Spaces, Stage, Until
+from spreeze.environment import VectorEnv
+from spreeze.errors import UsageError
+from spreeze.sizing import batch_size
+
+
+def build_stages(settings: Settings, spaces: Spaces) -> Sequence[Stage]:
+    """The stages of the algorithm for these spaces; `--steps` ends the last one.
+
+    Raises:
+        UnsupportedSpace: the algorithm cannot serve them.
+    """
+    algorithm = registry.algorithm(settings.algo)
+    stages = list(algorithm.stages(spaces, settings.algorithm, batch_size(settings, algorithm)))
+    if settings.run.steps is not None:
+        stages[-1] = dataclasses.replace(stages[-1], until=Until(env_steps=settings.run.steps))
+    return stages
+
+
+def build_modules(stage: Stage) -> dict[str, nn.Module]:
+    """The stage's bundles on the CPU, in evaluation mode and without gradients."""
+    return {name: make().requires_grad_(False).eval() for name, make in stage.bundles.items()}
+
+
+def build_policy(stage: Stage, modules: Mapping[str, nn.Module], seed: int) -> tuple[Policy, torch.Generator]:
+    """The stage's policy over `modules`, and the generator that it draws from."""
+    generator = torch.Generator().manual_seed(seed)
+    return stage.make_policy(modules, generator), generator
+
+
+def make_envs(settings: Settings, count: int, seed: int) -> VectorEnv:
+    """`count` environments of the run, stepped together."""
+    return registry.environment(settings.env).make_vector(settings.environment, count, seed)
+
+
+def part_devices(text: str) -> dict[str, torch.device]:
+    """Read `--devices`: a device for all parts under "*", and those given by part.
+
+    Raises:
+        UsageError: a word is no device, or names one that is not there.
+    """
+    words: dict[str, Any] = dict(w.split("=", 1) if "=" in w else ("*", w) for w in text.split(","))
+    words.setdefault("*", "auto")
+    return {part: _device(word) for part, word in words.items()}
+
+
+def _device(word: str) -> torch.device:
+    if word == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(word)
+    except RuntimeError as error:
+        raise UsageError(f"--devices: '{word}' is no torch device; try cpu, cuda or cuda:0") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"--devices: '{word}' is not there; this machine has {torch.cuda.device_count()} CUDA devices")
+    return device

@@ -1,0 +1,199 @@
+"""Role processes: started, watched, restarted, stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgpack
+
+from spreeze.errors import EnvironmentFault, LearnerFault, SpreezeError
+from spreeze.roles.context import RoleSpec
+from spreeze.transport.counters import BEAT, Counters
+
+START_LIMIT_S = 120.0
+"""Until a role must have said hello."""
+BEAT_LIMIT_S = 60.0
+"""Between two signs of life; an environment step or an update may take that long."""
+HEALTHY_S = 10.0
+"""A role that lived this long after its hello has its failures forgotten."""
+MAX_FAILURES = 5
+"""Failures in a row that end the run."""
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+def launch(spec: RoleSpec, fds: Sequence[int], log: int) -> "subprocess.Popen[bytes]":
+    """Start a fresh interpreter for a role; it inherits exactly `fds` and writes what it prints to `log`."""
+    command = [sys.executable, "-m", "spreeze.roles.main", spec.role, Path(spec.folder).name]
+    environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(spec.threads)) | {"PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, pass_fds=fds, start_new_session=True
+    )
+    assert process.stdin is not None
+    try:
+        process.stdin.write(msgpack.packb(spec.to_data()))
+        process.stdin.close()
+    except BrokenPipeError:
+        pass  # it died at once; `check` will see that
+    return process
+
+
+@dataclass
+class Child:
+    """One role and the process that plays it at the moment."""
+
+    role: str
+    process: "subprocess.Popen[bytes] | None" = None
+    incarnation: int = 0
+    started_s: float = 0.0
+    ready_s: float | None = None
+    failures: int = 0
+    restart_at_s: float = 0.0
+    over: bool = False
+    """It ended of its own accord and is not wanted back."""
+    tracebacks: list[str] = field(default_factory=list)
+
+
+class Supervisor:
+    """Keeps every role alive.
+
+    1. A role that dies, whatever the reason, is started anew after a pause that doubles with each failure in a row.
+    2. A role that gives no sign of life is asked for its stacks, killed, and treated as dead.
+    3. The parts of a split learner are one: if one dies, all are restarted from the last checkpoint.
+    4. `MAX_FAILURES` in a row end the run with the first traceback of that role.
+    5. Only recorded processes are ever signalled.
+    """
+
+    def __init__(
+        self,
+        roles: Sequence[str],
+        start: Callable[[str, int], "subprocess.Popen[bytes]"],
+        counters: Counters,
+        tell: Callable[[str], None],
+        before_restart: Callable[[str], None],
+    ) -> None:
+        self.children = {role: Child(role) for role in roles}
+        self.restarts = dict.fromkeys(roles, 0)
+        self._start, self._counters, self._tell, self._before_restart = start, counters, tell, before_restart
+
+    def start_all(self) -> None:
+        """Start every role."""
+        for child in self.children.values():
+            self._launch(child)
+
+    def _launch(self, child: Child) -> None:
+        self._counters.row(child.role)[BEAT] = 0
+        child.incarnation += 1
+        child.started_s, child.ready_s = time.monotonic(), None
+        child.process = self._start(child.role, child.incarnation)
+
+    def heard_hello(self, role: str, incarnation: int) -> None:
+        """`role` says that it works."""
+        child = self.children[role]
+        if child.incarnation == incarnation:
+            child.ready_s = time.monotonic()
+
+    def heard_error(self, role: str, traceback: str) -> None:
+        """`role` reports the exception that ends it; shown once."""
+        child = self.children[role]
+        if traceback not in child.tracebacks:
+            self._tell(f"{role} failed:\n{traceback.rstrip()}")
+        child.tracebacks.append(traceback)
+
+    def check(self) -> None:
+        """Notice deaths and silence, and restart what is due.
+
+        Raises:
+            EnvironmentFault, LearnerFault, SpreezeError: a role keeps failing.
+        """
+        now = time.monotonic()
+        for child in self.children.values():
+            if child.process is None:
+                if not child.over and now >= child.restart_at_s:
+                    self._before_restart(child.role)
+                    self._launch(child)
+            elif child.process.poll() is not None:
+                self._bury(child, now)
+            elif self._silent(child, now):
+                self._kill_silent(child)
+
+    def _silent(self, child: Child, now: float) -> bool:
+        if child.ready_s is None:
+            return now - child.started_s > START_LIMIT_S
+        beat = int(self._counters.row(child.role)[BEAT]) / 1e9
+        return now - max(beat, child.ready_s) > BEAT_LIMIT_S
+
+    def _kill_silent(self, child: Child) -> None:
+        assert child.process is not None
+        self._tell(f"{child.role} (process {child.process.pid}) gives no sign of life; its stacks are in log.txt")
+        child.process.send_signal(signal.SIGUSR1)
+        time.sleep(0.2)
+        child.process.kill()
+        child.process.wait()
+
+    def _bury(self, child: Child, now: float) -> None:
+        assert child.process is not None
+        code = child.process.returncode
+        child.process = None
+        if code == 0 and child.role == "visualizer":
+            child.over = True
+            return
+        if child.ready_s is not None and now - child.ready_s > HEALTHY_S:
+            child.failures, child.tracebacks = 0, child.tracebacks[-1:]
+        child.failures += 1
+        if child.failures >= MAX_FAILURES:
+            raise self._fault(child, code)
+        pause = 0.0 if child.failures == 1 else min(0.5 * 2.0 ** (child.failures - 2), 30.0)
+        child.restart_at_s = now + pause
+        self.restarts[child.role] += 1
+        self._tell(f"{child.role} {death(code)}; restarting" + (f" in {pause:g} s" if pause else ""))
+        if child.role.startswith("learner-"):
+            self._fell_partners(child)
+
+    def _fell_partners(self, dead: Child) -> None:
+        for child in self.children.values():
+            if child.role.startswith("learner-") and child is not dead:
+                if child.process is not None:
+                    child.process.kill()
+                    child.process.wait()
+                    child.process = None
+                child.restart_at_s = dead.restart_at_s
+
+    def _fault(self, child: Child, code: int) -> SpreezeError:
+        kind = LearnerFault if child.role.startswith("learner") else EnvironmentFault
+        kind = kind if child.role.startswith(("learner", "sampler", "evaluator")) else SpreezeError  # type: ignore[assignment]
+        cause = child.tracebacks[0].rstrip() if child.tracebacks else f"the process {death(code)}"
+        return kind(f"{child.role} failed {child.failures} times in a row; the first time:\n{cause}")
+
+    def alive(self, prefix: str = "") -> list[Child]:
+        """Children with a living process whose role begins with `prefix`."""
+        living = [c for c in self.children.values() if c.process is not None and c.process.poll() is None]
+        return [child for child in living if child.role.startswith(prefix)]
+
+    def wait(self, prefix: str, limit_s: float, meanwhile: Callable[[], None]) -> bool:
+        """Wait until all roles that begin with `prefix` have ended; return whether they did in time."""
+        deadline = time.monotonic() + limit_s
+        while self.alive(prefix) and time.monotonic() < deadline:
+            meanwhile()
+        return not self.alive(prefix)
+
+    def kill_all(self) -> None:
+        """End whatever still lives."""
+        for child in self.alive():
+            assert child.process is not None
+            child.process.kill()
+        for child in self.children.values():
+            if child.process is not None:
+                child.process.wait()
+
+
+def death(code: int) -> str:
+    """How a process ended, in words."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    hint = ", perhaps for want of memory" if -code == signal.SIGKILL else ""
+    return f"was killed by {signal.Signals(-code).name}{hint}"

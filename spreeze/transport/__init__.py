@@ -1,0 +1,1 @@
+"""What moves between processes: experience and weights through shared memory, small messages through ZMQ."""

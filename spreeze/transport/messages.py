@@ -1,0 +1,103 @@
+"""The messages between roles and orchestrator: msgpack maps over ZMQ on a socket file that only the user can open."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgpack
+import zmq
+
+MAX_BYTES = 1 << 20
+KINDS = frozenset({"hello", "metrics", "episodes", "evaluation", "error", "saved", "log", "done", "save", "stop"})
+
+
+class Message(NamedTuple):
+    """Small data only: arrays travel through shared memory."""
+
+    role: str
+    kind: str
+    data: Mapping[str, Any]
+
+
+def encode(message: Message) -> bytes:
+    """The bytes of `message`."""
+    return bytes(msgpack.packb([message.role, message.kind, dict(message.data)]))
+
+
+def decode(frame: bytes) -> Message | None:
+    """The message in `frame`, or None if it is none of ours."""
+    try:
+        role, kind, data = msgpack.unpackb(frame, strict_map_key=True)
+    except (ValueError, msgpack.UnpackException):
+        return None
+    if not (isinstance(role, str) and kind in KINDS and isinstance(data, dict)):
+        return None
+    return Message(role, kind, data)
+
+
+class Hub:
+    """The orchestrator's end: hears every role and can speak to each."""
+
+    def __init__(self, path: Path) -> None:
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.ROUTER)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_BYTES)
+        self._socket.setsockopt(zmq.RCVHWM, 10_000)
+        self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+        self._socket.bind(f"ipc://{path}")
+        self.dropped = 0
+
+    def receive(self, timeout_s: float) -> Iterator[Message]:
+        """Yield what has arrived, waiting at most `timeout_s` for the first; count and drop what is malformed."""
+        wait_ms = int(timeout_s * 1000)
+        while self._socket.poll(wait_ms):
+            frames = self._socket.recv_multipart()
+            message = decode(frames[-1]) if len(frames) == 2 else None
+            if message is None or frames[0] != message.role.encode():
+                self.dropped += 1
+            else:
+                yield message
+            wait_ms = 0
+
+    def send(self, role: str, kind: str, **data: Any) -> None:
+        """Say `kind` to `role`; lost if the role is not there."""
+        self._socket.send_multipart([role.encode(), encode(Message(role, kind, data))])
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+        self._context.term()
+
+
+class Line:
+    """A role's end."""
+
+    def __init__(self, path: Path, role: str) -> None:
+        self.role = role
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.setsockopt(zmq.IDENTITY, role.encode())
+        self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_BYTES)
+        self._socket.setsockopt(zmq.SNDHWM, 1000)
+        self._socket.setsockopt(zmq.LINGER, 1000)
+        self._socket.connect(f"ipc://{path}")
+
+    def send(self, kind: str, **data: Any) -> None:
+        """Say `kind`; dropped when a thousand messages are already waiting."""
+        try:
+            self._socket.send(encode(Message(self.role, kind, data)), zmq.NOBLOCK)
+        except zmq.Again:
+            return
+
+    def receive(self) -> Iterator[Message]:
+        """Yield what the orchestrator said, without waiting."""
+        while self._socket.poll(0):
+            message = decode(self._socket.recv())
+            if message is not None:
+                yield message
+
+    def close(self) -> None:
+        """Send what is waiting, for at most a second, and close."""
+        self._socket.close()
+        self._context.term()

@@ -1,0 +1,33 @@
+"""What all tests share: one thread for each process, reproducible property tests, the root, and who needs a GPU."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+for _pool in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_pool, "1")  # Before a test imports numpy or torch, which read it.
+
+settings.register_profile("spreeze", derandomize=True, deadline=None, database=None)
+settings.load_profile("spreeze")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The root of the repository."""
+    return Path(__file__).resolve().parent.parent
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave tests marked `gpu` out of the collection where there is no GPU."""
+    need_gpu = [item for item in items if item.get_closest_marker("gpu")]
+    if need_gpu and not _has_gpu():
+        items[:] = [item for item in items if not item.get_closest_marker("gpu")]
+        config.hook.pytest_deselected(items=need_gpu)
