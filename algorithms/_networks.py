@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ LOG_STD_MIN, LOG_STD_MAX = -5.0, 2.0
 def mlp(sizes: Sequence[int]) -> nn.Sequential:
     """Linear layers of these sizes with ReLU between them."""
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+    for inputs, outputs in pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
@@ -52,7 +53,7 @@ class TwinCritic(nn.Module):
     def __init__(self, observations: int, actions: int, hidden: Sequence[int], ensemble: int = 2) -> None:
         super().__init__()
         sizes = (observations + actions, *hidden, 1)
-        pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
+        pairs = list(pairwise(sizes))
         self.weights = nn.ParameterList(nn.Parameter(_uniform(ensemble, i, o, fan_in=i)) for i, o in pairs)
         self.biases = nn.ParameterList(nn.Parameter(_uniform(ensemble, 1, o, fan_in=i)) for i, o in pairs)
 

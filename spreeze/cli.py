@@ -8,14 +8,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from spreeze import registry
+from spreeze.config import RunOptions, Settings, Unset
 from spreeze.errors import SpreezeError, UnknownName, UsageError
 from spreeze.signals import Interrupted
-
-if TYPE_CHECKING:
-    from spreeze.config import Settings
 
 OVERVIEW = """usage: spreeze COMMAND [options]
 
@@ -39,9 +37,9 @@ class ResumeOptions:
 
     run: Annotated[str, "positional"]
     """Run folder, checkpoint, or `latest`."""
-    steps: int | None = None
+    steps: int | Unset = None
     """Environment steps after which the run ends, those before included (default: as the run was started)."""
-    seconds: float | None = None
+    seconds: float | Unset = None
     """Seconds to go on for (default: what is left of the run's own limit)."""
 
 
@@ -67,7 +65,7 @@ class PlotOptions:
     """Run folders; seeds of one algorithm and environment are drawn together."""
     out: Path = Path("curves.png")
     """The picture; the numbers go beside it as CSV."""
-    title: str | None = None
+    title: str | Unset = None
     """A heading."""
 
 
@@ -106,7 +104,6 @@ def value_of(argv: Sequence[str], option: str) -> str | None:
 
 def read_settings(argv: Sequence[str]) -> Settings:
     """Two stages: algorithm, environment and configuration file first, then the options that these have."""
-    from spreeze.config import RunOptions, Settings
     from spreeze.run_folder import load_settings
 
     given = value_of(argv, "config")
@@ -132,12 +129,10 @@ class _NoOptions:
 
 def _request(algorithm: type, environment: type, defaults: Settings) -> type:
     """The dataclass of all options of `spreeze run`."""
-    from spreeze.config import RunOptions
-
     fields: list[tuple[str, Any, Any]] = [
         ("algo", Annotated[str, _help("Algorithm; see `spreeze list`.")], defaults.algo),
         ("env", Annotated[str, _help("Environment: a short name or a Gymnasium id.")], defaults.env),
-        ("config", Annotated[Path | None, _help("YAML file of options, as a run folder holds it.")], None),
+        ("config", Annotated[Path | Unset, _help("YAML file of options, as a run folder holds it.")], None),
         ("run", RunOptions, defaults.run),
         ("algorithm", algorithm, defaults.algorithm),
         ("environment", environment, defaults.environment),

@@ -23,14 +23,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-import numpy as np
+from spreeze.setups import EvaluationSetup as EvaluationSetup
+from spreeze.setups import LearnerSetup as LearnerSetup
+from spreeze.setups import SourceSetup as SourceSetup
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from gymnasium.spaces import Space
     from torch import Tensor, nn
-
-    from spreeze.environment import VectorEnv
 
 Metrics = Mapping[str, "Tensor | float"]
 """Names to scalars. Tensors are read (a device synchronisation) about once a second, not at every update."""
@@ -58,7 +59,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Spaces:
-    """Observation and action space of one environment. Policies act in [-1, 1] where the action space is a bounded Box."""
+    """Observation and action space of one environment. Policies act in [-1, 1] where actions form a bounded Box."""
 
     observation: Space[Any]
     action: Space[Any]
@@ -171,9 +172,17 @@ class Part(Protocol):
     part sees them: in a joint learner the very modules, in a split one copies with the declared delay.
     """
 
-    draws: Mapping[str, Draw]
-    owns: Mapping[str, nn.Module]
-    reads: Mapping[str, nn.Module]
+    @property
+    def draws(self) -> Mapping[str, Draw]:
+        """What one update takes from the stores, by batch name."""
+
+    @property
+    def owns(self) -> Mapping[str, nn.Module]:
+        """The modules that this part changes, by name."""
+
+    @property
+    def reads(self) -> Mapping[str, nn.Module]:
+        """The modules of other parts that this part needs, by the name under which these own them."""
 
     def update(self, batches: Mapping[str, Mapping[str, Tensor]]) -> Metrics:
         """Perform one update with one batch for each of `draws`."""
@@ -190,49 +199,6 @@ class Part(Protocol):
     @property
     def finished(self) -> bool:
         """Whether this part has nothing more to learn; ends the stage."""
-
-
-class LearnerSetup(NamedTuple):
-    """What a learner is built from."""
-
-    devices: Mapping[str, torch.device]
-    """Of each part by name; ask `device(part)`."""
-    seed: int
-    inherited: Mapping[str, Mapping[str, Tensor]]
-    """Bundles that earlier stages published last."""
-
-    def device(self, part: str) -> torch.device:
-        """The device of `part`, or the one given to all."""
-        return self.devices.get(part, self.devices["*"])
-
-
-class SourceSetup(NamedTuple):
-    """What a source is built from."""
-
-    policy: Policy
-    modules: Mapping[str, nn.Module]
-    """The bundles by name, kept fresh between calls of `collect`."""
-    make_envs: Callable[[int, int], VectorEnv]
-    """(count, seed) -> environments stepped together."""
-    stores: Mapping[str, Store]
-    readers: Mapping[str, Any]
-    """A `StoreReader` by store name: model-based sources draw their start states here."""
-    streams: int
-    """N."""
-    block_steps: int
-    """T, for sources that may choose."""
-    seed: int
-
-
-class EvaluationSetup(NamedTuple):
-    """What an evaluation is run with."""
-
-    policy: Policy
-    modules: Mapping[str, nn.Module]
-    make_envs: Callable[[int, int], VectorEnv]
-    mode: str
-    episodes: int
-    seed: int
 
 
 @dataclass(frozen=True)

@@ -67,22 +67,27 @@ def to_tensors(arrays: Arrays, device: torch.device) -> dict[str, Tensor]:
     return {name: torch.from_numpy(array).to(device, non_blocking=True) for name, array in arrays.items()}
 
 
+def draws_of(parts: Parts) -> dict[str, Draw]:
+    """What one update of all parts takes; a draw that several parts name alike counts once."""
+    return {name: draw for part in parts.values() for name, draw in part.draws.items()}
+
+
 class JointUpdates:
     """All parts in one place: each sees the others' newest weights."""
 
     def __init__(self, parts: Parts, batches: Batches, devices: Mapping[str, torch.device], update: int = 0) -> None:
         self.parts, self.update = parts, update
         self._batches, self._devices = batches, devices
-        self._draws = {name: draw for part in parts.values() for name, draw in part.draws.items()}
+        self.draws = draws_of(parts)
 
     def ready(self) -> bool:
         """Whether the next update has what it needs."""
-        return self._batches.ready(self._draws)
+        return self._batches.ready(self.draws)
 
     def step(self) -> Metrics:
         """Update every part once, in order."""
         self.update += 1
-        arrays = self._batches.draw(self._draws, self.update, self._batches.windows())
+        arrays = self._batches.draw(self.draws, self.update, self._batches.windows())
         metrics: dict[str, Tensor | float] = {}
         on: dict[torch.device, dict[str, dict[str, Tensor]]] = {}
         for name, part in self.parts.items():
@@ -172,7 +177,7 @@ class SplitUpdates:
         incarnation: int,
         update: int,
     ) -> None:
-        self.parts, self.update = {name: parts[name]}, update
+        self.parts, self.draws, self.update = {name: parts[name]}, draws_of(parts), update
         self._part, self._batches, self._device = parts[name], batches, device
         self._exchange, self._delay, self._incarnation = exchange, delay, incarnation
         self._windows: dict[int, dict[str, Window]] = {}

@@ -1,8 +1,7 @@
 """Who must wait for whom: the account that holds the replay ratio, and the bound on the policy lag."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import numpy as np
 
@@ -78,25 +77,16 @@ def slack_rows(ratio: float, batch_rows: int, block_rows: int) -> float:
     return 2.0 * batch_rows + 2.0 * ratio * block_rows
 
 
-@contextmanager
-def counted_wait(row: np.ndarray) -> Iterator[None]:
-    """Add the time spent inside to the role's WAITED word."""
-    begin = time.monotonic_ns()
-    try:
-        yield
-    finally:
-        row[WAITED] += time.monotonic_ns() - begin
-
-
 def wait_until(ready: Callable[[], bool], row: np.ndarray, alive: Callable[[], bool]) -> bool:
     """Sleep until `ready`, counting the time; return False when `alive` says that it is over before."""
     if ready():
         return True
-    with counted_wait(row):
-        while alive():
-            if ready():
-                return True
-            time.sleep(NAP_S)
+    while alive():
+        begin = time.monotonic_ns()
+        time.sleep(NAP_S)
+        row[WAITED] += time.monotonic_ns() - begin
+        if ready():
+            return True
     return False
 
 
@@ -113,9 +103,3 @@ class Every:
             return False
         self._next = self._clock() + self._interval_s
         return True
-
-
-def windowed_ratios(steps: Sequence[int], rows: Sequence[int], window: int) -> np.ndarray:
-    """Rows per step over every `window` consecutive samples of two counters that were read together."""
-    s, r = np.asarray(steps, dtype=np.float64), np.asarray(rows, dtype=np.float64)
-    return (r[window:] - r[:-window]) / np.maximum(s[window:] - s[:-window], 1)

@@ -5,14 +5,15 @@ A name is a module of `spreeze.algorithms` (or an environment that `spreeze.envs
 """
 
 import importlib
-import importlib.metadata
 import os
 import pkgutil
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from spreeze.contract import Algorithm
 from spreeze.environment import Environment
 from spreeze.errors import UnknownName, UsageError
+
+PlugIn = TypeVar("PlugIn", Algorithm, Environment)
 
 DEFAULT_ALGORITHM, DEFAULT_ENVIRONMENT = "sac", "hopper"
 """What a bare `spreeze run` trains."""
@@ -65,10 +66,12 @@ def entry_points(group: str) -> dict[str, str]:
     """Name to `module:attribute` of the installed third-party plug-ins; none with SPREEZE_NO_PLUGINS=1."""
     if os.environ.get("SPREEZE_NO_PLUGINS") == "1":
         return {}
+    import importlib.metadata
+
     return {point.name: point.value for point in importlib.metadata.entry_points(group=group)}
 
 
-def _attribute(path: str, kind: type) -> Any:
+def _attribute(path: str, kind: type[PlugIn]) -> PlugIn:
     """Import `module:attribute`, which must be a `kind`."""
     module, _, attribute = path.partition(":")
     try:

@@ -6,10 +6,11 @@ sampler x N --experience: shared memory--> stores --batches--> learner
 every role --metrics, errors: ZMQ--> orchestrator --stop, save: ZMQ--> every role
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from safetensors.numpy import save_file
+import numpy as np
+from safetensors.numpy import load_file, save_file
 
 from spreeze import registry, run_folder
 from spreeze.checkpoint import Checkpoint, Checkpoints
@@ -36,6 +37,8 @@ def execute(settings: Settings, folder: Path, resume: bool = False, age_s: float
         Interrupted, SpreezeError: the run ended early; summary.json tells why.
     """
     spaces, stages = prepare(settings)
+    if not resume:
+        run_folder.save_settings(folder, settings)
     signals, status = Signals(), Status()
     journal = Journal(folder, settings, run_folder.read_summary(folder) if resume else {}, status.say, age_s)
     status.journal, reason = journal, "finished"
@@ -77,9 +80,7 @@ def run_stage(hub: StageHub, checkpoint: Checkpoint | None, status: Status, sign
     try:
         play.watch(status, signals, settings.run.seconds or float("inf"))
         play.finish()
-        bundles = hub.memory.bundles()
-        if bundles:
-            save_file(bundles, inherited_file(hub.folder))
+        keep_inherited(inherited_file(hub.folder), hub.memory.bundles())
     except Interrupted:
         play.interrupt()
         raise
@@ -87,6 +88,14 @@ def run_stage(hub: StageHub, checkpoint: Checkpoint | None, status: Status, sign
         journal.sample()
         journal.end_stage()
         play.close()
+
+
+def keep_inherited(file: Path, bundles: Mapping[str, np.ndarray]) -> None:
+    """Add a stage's last bundles to those of the stages before it, in one step."""
+    if bundles:
+        part = file.with_suffix(".part")
+        save_file((load_file(file) if file.exists() else {}) | dict(bundles), part)
+        part.replace(file)
 
 
 def stage_sizes(settings: Settings, stage: Stage, checkpoint: Checkpoint | None) -> Sizes:

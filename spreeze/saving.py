@@ -76,7 +76,7 @@ class Saver:
         counters = {role: row.tolist() for role, row in rows.items()}
         sizes = vars(memory.sizes) | {"learner_cores": None, "sampler_cores": None}
         own = {"stage": memory.index, "counters": counters, "sizes": sizes, "stores": self._files.snapshot()}
-        final = self.checkpoints.commit(staging, own | contents)
+        final = self.checkpoints.commit(staging, {**own, **contents})
         kept = [manifest_of(folder) for folder in self.checkpoints.all()]
         self._files.prune(kept)
         return final
@@ -104,7 +104,7 @@ def manifest_of(folder: Path) -> Mapping[str, Any]:
 
 
 def restore_counters(memory: StageMemory, saved: Mapping[str, Any]) -> None:
-    """Totals go on from the checkpoint; the pace's account begins anew, except in a serial run, which goes on exactly."""
+    """Totals go on from the checkpoint; the pace's account begins anew, but for a serial run, which goes on exactly."""
     counters = memory.counters
     for role, words in saved.items():
         if role in memory.roles:

@@ -19,6 +19,7 @@ from spreeze.roles.sampler import Sampler
 from spreeze.signals import Signals
 from spreeze.stage_hub import StageHub, inherited_file
 from spreeze.status import Status
+from spreeze.transport.messages import Line
 
 SOURCE = "source.safetensors"
 GENERATOR = "generator"
@@ -57,7 +58,8 @@ class SerialStage:
         inherited = inherited_file(self.hub.folder)
         given = str(inherited) if inherited.exists() else ""
         saved = str(self.checkpoint.folder) if self.checkpoint else ""
-        return RoleContext(self.memory.spec(role, 1, self.hub.folder, self.hub.socket, saved, given))
+        spec = self.memory.spec(role, 1, self.hub.folder, self.hub.socket, saved, given)
+        return RoleContext(spec, Line(self.hub.socket, role))
 
     def _evaluator(self) -> Evaluator:
         context = self._context("evaluator")
@@ -102,7 +104,7 @@ class SerialStage:
                 break
         for learner in self.learners:
             learner.publish()
-        if not went_on:
+        if not went_on and not self.hub.learner_done:
             raise SpreezeError("neither sampler nor learner can go on: the stage's pace, stores and draws do not fit")
 
     @staticmethod

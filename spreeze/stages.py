@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import nn
@@ -50,9 +49,11 @@ def part_devices(text: str) -> dict[str, torch.device]:
     Raises:
         UsageError: a word is no device, or names one that is not there.
     """
-    words: dict[str, Any] = dict(w.split("=", 1) if "=" in w else ("*", w) for w in text.split(","))
-    words.setdefault("*", "auto")
-    return {part: _device(word) for part, word in words.items()}
+    words = {"*": "auto"}
+    for word in text.split(","):
+        part, _, device = word.rpartition("=")
+        words[part or "*"] = device
+    return {part: _device(device) for part, device in words.items()}
 
 
 def _device(word: str) -> torch.device:

@@ -12,7 +12,7 @@ import numpy as np
 
 from spreeze import spaces as space_codec
 from spreeze.bundles import FreshModules
-from spreeze.config import Settings
+from spreeze.config import Settings, from_plain
 from spreeze.contract import Spaces, Stage
 from spreeze.sizing import Sizes
 from spreeze.stages import build_modules, build_stages
@@ -80,10 +80,10 @@ def open_channel(data: Mapping[str, Any]) -> WeightChannel:
 class RoleContext:
     """The opened form of a `RoleSpec`: counters, stores, weights and the line to the orchestrator."""
 
-    def __init__(self, spec: RoleSpec) -> None:
-        self.spec = spec
+    def __init__(self, spec: RoleSpec, line: Line) -> None:
+        self.spec, self.line = spec, line
         self.settings = Settings.from_data(spec.settings)
-        self.sizes = Sizes(**{k: tuple(v) if isinstance(v, list) else v for k, v in spec.sizes.items()})
+        self.sizes = from_plain(Sizes, spec.sizes)
         decoded = {name: space_codec.decode(data) for name, data in spec.spaces.items()}
         self.spaces = Spaces(**decoded)
         self.stage: Stage = build_stages(self.settings, self.spaces)[spec.stage]
@@ -92,7 +92,6 @@ class RoleContext:
         self.row = self.counters.row(spec.role)
         self.stores = {name: self._store(name, data) for name, data in spec.stores.items()}
         self.weights = {name: open_channel(data) for name, data in spec.weights.items()}
-        self.line = Line(Path(spec.socket), spec.role)
         self.folder = Path(spec.folder)
         self.handlers: dict[str, Callable[[Mapping[str, Any]], None]] = {"stop": self._hear_stop}
         self._stop = False

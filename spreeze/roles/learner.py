@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +77,13 @@ class Learner:
         self.updates = build_updates(context)
         self.parts = self.updates.parts
         self.leads = context.spec.role in ("learner", self._leader())
-        draws = next(iter(self.parts.values())).draws
-        self.batch_rows = rows_of(draws, context.stage.stores, context.sizes.samplers, context.sizes.envs_per_sampler)
+        sizes, draws = context.sizes, self.updates.draws
+        self.batch_rows = rows_of(draws, context.stage.stores, sizes.samplers, sizes.envs_per_sampler)
         free = FreePace(context.counters, context.stage.warmup if context.stage.make_source else 0)
         self.pace = (ratio_pace(context, context.sizes) or free) if self.leads else FreePace(context.counters, 0)
         context.handlers["save"] = self.save
-        self.means, self.report, self.publish_due = MetricMeans(), Every(REPORT_EVERY_S), Every(PUBLISH_EVERY_S)
+        self.means, self.report = MetricMeans(), Every(REPORT_EVERY_S)
+        self.publish_due: Callable[[], bool] = Every(PUBLISH_EVERY_S)
 
     def _leader(self) -> str:
         return next(role for role in self.context.counters.roles if role.startswith("learner"))

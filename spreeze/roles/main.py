@@ -15,8 +15,11 @@ import os
 import signal
 import sys
 import traceback
+from pathlib import Path
 
 import msgpack
+
+from spreeze.transport.messages import Line
 
 PR_SET_PDEATHSIG = 1
 
@@ -45,23 +48,20 @@ def main() -> int:
     faulthandler.register(signal.SIGUSR1)
     data = msgpack.unpackb(sys.stdin.buffer.read())
     die_with_parent(data["parent"])
-    settle(data["cores"], data["threads"], data["nice"])
-    from spreeze.roles.context import RoleContext, RoleSpec
-
-    line = None
+    line = Line(Path(data["socket"]), data["role"])
     try:
-        context = RoleContext(RoleSpec(**data))
-        line = context.line
+        settle(data["cores"], data["threads"], data["nice"])
+        from spreeze.roles.context import RoleContext, RoleSpec
+
+        context = RoleContext(RoleSpec(**data), line)
         importlib.import_module(f"spreeze.roles.{context.spec.kind}").run(context)
     except Exception as error:
         text = "".join(traceback.format_exception(error))
         print(text, file=sys.stderr, flush=True)
-        if line is not None:
-            line.send("error", traceback=text[-20_000:], type=type(error).__name__, message=str(error)[:2000])
+        line.send("error", traceback=text[-20_000:], type=type(error).__name__, message=str(error)[:2000])
         return 1
     finally:
-        if line is not None:
-            line.close()
+        line.close()
     return 0
 
 

@@ -48,8 +48,8 @@ class Camera:
                 told = (seen, action, np.array([reward], np.float32), np.array([first]))
                 chosen, state, _ = self.policy.act(Step(*map(torch.from_numpy, told)), state, self.mode)
                 action, first, step = chosen.numpy(), False, step + 1
-                observation, reward, terminated, truncated, _ = self.env.step(self._scale.to_env(action)[0])
-                done = terminated or truncated
+                observation, earned, terminated, truncated, _ = self.env.step(self._scale.to_env(action)[0])
+                reward, done = float(earned), terminated or truncated
         return frames
 
 

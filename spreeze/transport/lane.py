@@ -49,7 +49,7 @@ class LaneWriter:
         if not block.continues and begin > 0 and not closing:
             begin = self._close_open_row(begin)
         end = begin + steps
-        self._words[RESERVE] = end + 1
+        self._reserve(end + 1)
         self._put_rows(block, begin)
         self._rows["observation"][end % self.layout.steps] = block.next_observation
         if closing:
@@ -67,10 +67,14 @@ class LaneWriter:
             raise ValueError(f"block of {steps} steps for a lane of {self.layout.steps}: raise the store's capacity")
 
     def _close_open_row(self, step: int) -> int:
-        self._words[RESERVE] = step + 1
+        self._reserve(step + 1)
         self._rows["valid"][step % self.layout.steps] = 0
         self._words[COMMIT] = step + 1
         return step + 1
+
+    def _reserve(self, end: int) -> None:
+        # A writer that was killed may have reserved more, and overwritten it.
+        self._words[RESERVE] = max(int(self._words[RESERVE]), end)
 
     def _put_rows(self, block: Block, begin: int) -> None:
         steps = len(block.valid)

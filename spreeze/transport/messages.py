@@ -8,7 +8,20 @@ import msgpack
 import zmq
 
 MAX_BYTES = 1 << 20
-KINDS = frozenset({"hello", "metrics", "episodes", "evaluation", "error", "saved", "log", "done", "save", "stop"})
+KINDS: Mapping[str, Mapping[str, Any]] = {
+    "hello": {"incarnation": int},
+    "metrics": {"values": dict},
+    "episodes": {"returns": list, "lengths": list},
+    "evaluation": {"begun_ns": int, "env_steps": int, "updates": int, "weight_version": list, "returns": list,
+                   "lengths": list, "metrics": dict, "best": int | float},
+    "error": {"traceback": str},
+    "saved": {"folder": str},
+    "log": {"text": str},
+    "done": {},
+    "save": {"folder": str},
+    "stop": {},
+}  # fmt: skip
+"""What a message of each kind must hold; lists and maps hold numbers."""
 
 
 class Message(NamedTuple):
@@ -27,12 +40,21 @@ def encode(message: Message) -> bytes:
 def decode(frame: bytes) -> Message | None:
     """The message in `frame`, or None if it is none of ours."""
     try:
-        role, kind, data = msgpack.unpackb(frame, strict_map_key=True)
+        found = msgpack.unpackb(frame, strict_map_key=True)
     except (ValueError, msgpack.UnpackException):
         return None
-    if not (isinstance(role, str) and kind in KINDS and isinstance(data, dict)):
-        return None
-    return Message(role, kind, data)
+    match found:
+        case [str(role), str(kind), dict(data)] if kind in KINDS:
+            fits = all(_fits(data.get(name), form) for name, form in KINDS[kind].items())
+            return Message(role, kind, data) if fits else None
+    return None
+
+
+def _fits(value: Any, form: Any) -> bool:
+    if not isinstance(value, form):
+        return False
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return all(isinstance(number, int | float) for number in inside)
 
 
 class Hub:

@@ -88,7 +88,8 @@ class StoreReader:
 
     def waiting(self) -> np.ndarray:
         """Segments of each lane that have not been taken from the queue."""
-        return (self._words[:, COMMIT] - self._words[:, CONSUMED]) // (self.layout.segment + 1)
+        steps: np.ndarray = self._words[:, COMMIT] - self._words[:, CONSUMED]
+        return steps // (self.layout.segment + 1)
 
     def take(self) -> Arrays | None:
         """Take the oldest segment of every lane of a queue, or return None while a lane has none."""
@@ -151,10 +152,12 @@ class StoreReader:
     def _take(self, lane: np.ndarray, step: np.ndarray, stream: np.ndarray) -> np.ndarray:
         layout = self.layout
         address = (lane * layout.steps + step % layout.steps) * layout.streams + stream
-        return np.take(self._rows, address, mode="clip")
+        rows: np.ndarray = np.take(self._rows, address, mode="clip")
+        return rows
 
     def _intact(self, lane: np.ndarray, step: np.ndarray) -> np.ndarray:
-        return step >= (self._words[:, RESERVE] - self.layout.steps)[lane]
+        intact: np.ndarray = step >= (self._words[:, RESERVE] - self.layout.steps)[lane]
+        return intact
 
     @staticmethod
     def _columns(rows: np.ndarray) -> Arrays:

@@ -99,19 +99,19 @@ class WeightChannel:
         for name, view in views.items():
             np.copyto(view, tensors[name], casting="no")
         slot[INCARNATION], slot[UPDATE], slot[ENV_STEPS] = version
-        slot[DIGEST] = zlib.crc32(self._payloads[sequence % self.slots])
+        slot[DIGEST] = zlib.crc32(self._payloads[sequence % self.slots].data)
         slot[ENDED] = sequence
         self._header[SEQUENCE] = sequence
 
     def fetch(self, sequence: int | None = None) -> tuple[dict[str, np.ndarray], Version] | None:
         """Return a private copy of publication `sequence` (the newest by default), or None if it is not there."""
         wanted = sequence or self.sequence
-        slot, views = self._slots[wanted % self.slots], self._views[wanted % self.slots]
+        slot = self._slots[wanted % self.slots]
         if wanted == 0 or int(slot[ENDED]) != wanted or int(slot[BEGUN]) != wanted:
             return None
         payload = self._payloads[wanted % self.slots].copy()
         version, digest = Version(*(int(word) for word in slot[INCARNATION:DIGEST])), int(slot[DIGEST])
-        if int(slot[BEGUN]) != wanted or zlib.crc32(payload) != digest:
+        if int(slot[BEGUN]) != wanted or zlib.crc32(payload.data) != digest:
             return None
         offsets, _ = self.layout.offsets()
         entries = zip(self.layout.entries, offsets, strict=True)

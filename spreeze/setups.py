@@ -1,0 +1,56 @@
+"""What the framework hands to the factories of a stage; a part of the contract, imported from there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from spreeze.contract import Policy, Store
+    from spreeze.environment import VectorEnv
+
+
+class LearnerSetup(NamedTuple):
+    """What a learner is built from."""
+
+    devices: Mapping[str, torch.device]
+    """Of each part by name; ask `device(part)`."""
+    seed: int
+    inherited: Mapping[str, Mapping[str, Tensor]]
+    """Bundles that earlier stages published last."""
+
+    def device(self, part: str) -> torch.device:
+        """The device of `part`, or the one given to all."""
+        return self.devices.get(part, self.devices["*"])
+
+
+class SourceSetup(NamedTuple):
+    """What a source is built from."""
+
+    policy: Policy
+    modules: Mapping[str, nn.Module]
+    """The bundles by name, kept fresh between calls of `collect`."""
+    make_envs: Callable[[int, int], VectorEnv]
+    """(count, seed) -> environments stepped together."""
+    stores: Mapping[str, Store]
+    readers: Mapping[str, Any]
+    """A `StoreReader` by store name: model-based sources draw their start states here."""
+    streams: int
+    """N."""
+    block_steps: int
+    """T, for sources that may choose."""
+    seed: int
+
+
+class EvaluationSetup(NamedTuple):
+    """What an evaluation is run with."""
+
+    policy: Policy
+    modules: Mapping[str, nn.Module]
+    make_envs: Callable[[int, int], VectorEnv]
+    mode: str
+    episodes: int
+    seed: int
