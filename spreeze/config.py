@@ -24,7 +24,7 @@ class RunOptions:
     seed: int = 0
     """Seed of every random generator of the run."""
     steps: int | Unset = None
-    """Environment steps after which the last stage ends (default: the algorithm's own)."""
+    """Environment steps that end the last stage that takes any (default: the algorithm's own, without --seconds)."""
     seconds: float | Unset = None
     """Wall-clock seconds after which the run ends."""
     out: Path | Unset = None

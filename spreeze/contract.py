@@ -71,7 +71,8 @@ class Store:
 
     A step's `next_observation` is derived from its successor, never declared. Every store has the field
     `observation`; the default source also offers `action, reward, terminated, truncated, is_first` and the
-    policy's extras, of which those declared here are kept.
+    policy's extras, of which those declared here are kept. For the head of a segment it offers `state0, state1, ...`,
+    the policy's memory before the first row; wherever `is_first` is set, the initial memory counts instead.
     """
 
     kind: Literal["replay", "queue", "dataset"]
@@ -231,7 +232,7 @@ class Pace:
 
 @dataclass(frozen=True)
 class Until:
-    """The end of a stage: whichever comes first. `--steps` and `--seconds` replace those of the last stage."""
+    """The end of a stage: whichever comes first. `--steps` replaces both for the last stage that has a source."""
 
     env_steps: int | None = None
     updates: int | None = None

@@ -70,8 +70,10 @@ class Journal:
         self.episode_return: float | None = None
         self.metrics: dict[str, float] = {}
         self.ratio_errors: list[float] = []
+        self._lags: list[float] = []
         self.env_steps_before = self.updates_before = self.rows_before = 0
         self._samples: deque[Sample] = deque()
+        self._last_rates = dict.fromkeys(("env_steps", "updates", "rows", "ratio", "lag"), 0.0)
         self.counters: Counters | None = None
         self.sizes: Sizes | None = None
 
@@ -82,8 +84,10 @@ class Journal:
         self.stages.append({"name": name, "sizes": vars(sizes) | {}})
 
     def end_stage(self) -> None:
-        """Keep the stage's totals."""
+        """Keep the stage's totals, and its last rates for the summary."""
         if self.counters is not None:
+            self._note_first_step()
+            self._last_rates = self.rates()
             self.env_steps_before += self.counters.env_steps
             self.updates_before += self.counters.updates
             self.rows_before += self.counters.rows_consumed
@@ -133,6 +137,7 @@ class Journal:
         self._samples.append(look)
         while look["t"] - self._samples[0]["t"] > WINDOW_S + 0.5:
             self._samples.popleft()
+        self._lags.append(self.counters.policy_lag)
         self._note_first_step()
         self._note_ratio()
         self._write_rates()
@@ -153,7 +158,7 @@ class Journal:
     def rates(self) -> dict[str, float]:
         """Rates over the window: env steps/s, updates/s, update frame rate [rows/s], ratio, lag, share of waiting."""
         if len(self._samples) < 2 or self.counters is None:
-            return dict.fromkeys(("env_steps", "updates", "rows", "ratio", "lag"), 0.0)
+            return self._last_rates
         first, last = self._samples[0], self._samples[-1]
         span = last["t"] - first["t"]
         steps, updates, rows = (last[k] - first[k] for k in ("steps", "updates", "rows"))
@@ -216,7 +221,7 @@ class Journal:
             "update_frame_rate": rows / seconds,
             "replay_ratio": rates["ratio"],
             "replay_ratio_error": ratio_error(self.ratio_errors),
-            "policy_lag": rates["lag"],
+            "policy_lag": float(np.mean(self._lags)) if self._lags else 0.0,
             "waits": {k.removeprefix("waited/"): v for k, v in rates.items() if k.startswith("waited/")},
             "metrics": self.metrics,
             "best_return": self.best,

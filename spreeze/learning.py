@@ -112,6 +112,7 @@ class Exchange:
         self.leads, self._delay, self._base = name == leader, delay, base
         self._mine, self._theirs = channels[name], channels[partner]
         self._part = parts[name]
+        self._theirs.need_from(self._sequence(self.version_seen(base + 1)))
 
     def version_seen(self, update: int) -> int:
         """The partner's version that `update` uses."""

@@ -29,6 +29,7 @@ class ProcessStage:
         self._checkpoint = str(checkpoint.folder) if checkpoint else ""
         counters = self.memory.counters
         self.supervisor = Supervisor(self.memory.roles, self._start, counters, self.journal.say, self._before_restart)
+        self._signals: Signals | None = None
         self._save_due = Every(hub.settings.run.checkpoint_every)
 
     def _start(self, role: str, incarnation: int) -> "subprocess.Popen[bytes]":
@@ -55,6 +56,7 @@ class ProcessStage:
             Interrupted: a signal came.
             SpreezeError: a role keeps failing.
         """
+        self._signals = signals
         self.supervisor.start_all()
         while not self.hub.over() and self.journal.seconds < deadline_s:
             self._hear(0.05)
@@ -77,10 +79,15 @@ class ProcessStage:
         self._ask("sampler")
         self.save(STOP_LIMIT_S)
         self._ask("learner")
-        self.supervisor.wait("learner", STOP_LIMIT_S, lambda: self._hear(0.02))
+        self.supervisor.wait("learner", STOP_LIMIT_S, self._attend)
         self._ask("")
-        self.supervisor.wait("evaluator", STOP_LIMIT_S, lambda: self._hear(0.02))
+        self.supervisor.wait("evaluator", STOP_LIMIT_S, self._attend)
         self._hear(0.05)
+
+    def _attend(self) -> None:
+        self._hear(0.02)
+        if self._signals is not None:
+            self._signals.check()
 
     def interrupt(self) -> None:
         """An early end: save within the limit and stop everybody."""

@@ -76,7 +76,11 @@ def run_stage(hub: StageHub, checkpoint: Checkpoint | None, status: Status, sign
     """Connect, start, watch and stop one stage, in processes or in turns; keep what the next stage inherits."""
     journal, settings = hub.journal, hub.settings
     journal.begin_stage(hub.stage.name, hub.memory.counters, hub.memory.sizes)
-    play = (SerialStage if settings.run.serial else ProcessStage)(hub, checkpoint)
+    try:
+        play = (SerialStage if settings.run.serial else ProcessStage)(hub, checkpoint)
+    except BaseException:
+        hub.close()
+        raise
     try:
         play.watch(status, signals, settings.run.seconds or float("inf"))
         play.finish()
@@ -85,7 +89,6 @@ def run_stage(hub: StageHub, checkpoint: Checkpoint | None, status: Status, sign
         play.interrupt()
         raise
     finally:
-        journal.sample()
         journal.end_stage()
         play.close()
 

@@ -6,7 +6,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ def default_folder(settings: Settings) -> Path:
 def claim(folder: Path, fresh: bool) -> Iterator[Path]:
     """Hold the run folder; `fresh` refuses one that holds a run already.
 
+    A fresh folder in which no run was begun is removed again.
+
     Raises:
         RunFolderError: it cannot be written, another process holds it, or (fresh) a run is in it.
     """
@@ -45,6 +47,10 @@ def claim(folder: Path, fresh: bool) -> Iterator[Path]:
         os.pwrite(lock, str(os.getpid()).encode(), 0)
         yield folder.resolve()
     finally:
+        if fresh and not (folder / "config.yaml").exists():
+            (folder / ".lock").unlink(missing_ok=True)
+            with suppress(OSError):
+                folder.rmdir()
         os.close(lock)
 
 

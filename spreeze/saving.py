@@ -25,6 +25,7 @@ class Saver:
         self._staging: Path | None = None
         self._missing: set[str] = set()
         self._describe: Callable[[], Mapping[str, Any]] = dict
+        self._failed: str | None = None
         self._commit: Future[Path] | None = None
         self._flush: Future[None] | None = None
 
@@ -35,16 +36,24 @@ class Saver:
 
     def request(self, describe: Callable[[], Mapping[str, Any]], add: Callable[[Path], None] | None = None) -> None:
         """Begin a checkpoint; `describe` gives what its manifest says of the run, `add` writes further files."""
-        self._describe, self._staging = describe, self.checkpoints.begin()
-        if add is not None:
-            add(self._staging)
+        try:
+            self._describe, self._staging = describe, self.checkpoints.begin()
+            if add is not None:
+                add(self._staging)
+        except OSError as error:
+            self._staging, self._failed = None, str(error)
+            return
         self._missing = {role for role in self._memory.roles if role.startswith("learner")}
         for role in self._missing:
             self._send(role, "save", folder=str(self._staging))
 
-    def heard_saved(self, role: str, folder: str) -> None:
-        """A learner process has written its parts."""
+    def heard_saved(self, role: str, folder: str, problem: str) -> None:
+        """A learner process has written its parts, or could not."""
         if self._staging is None or folder != str(self._staging):
+            return
+        if problem:
+            self.abandon()
+            self._failed = problem
             return
         self._missing.discard(role)
         if not self._missing:
@@ -62,6 +71,9 @@ class Saver:
 
     def problem(self) -> str | None:
         """Why the last write failed; told once."""
+        if self._failed is not None:
+            failed, self._failed = self._failed, None
+            return failed
         for attribute in ("_commit", "_flush"):
             future = getattr(self, attribute)
             if future is not None and future.done() and future.exception() is not None:

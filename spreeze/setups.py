@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from torch import Tensor, nn
 
-    from spreeze.contract import Policy, Store
+    from spreeze.contract import Draw, Policy, Store
     from spreeze.environment import VectorEnv
 
 
@@ -27,6 +28,16 @@ class LearnerSetup(NamedTuple):
         return self.devices.get(part, self.devices["*"])
 
 
+class Reader(Protocol):
+    """Draws from one store, while that is being written."""
+
+    def size(self) -> int:
+        """Rows that may be drawn now."""
+
+    def draw(self, draw: Draw, random: np.random.Generator) -> Mapping[str, np.ndarray]:
+        """Return what `draw` asks for, as it says."""
+
+
 class SourceSetup(NamedTuple):
     """What a source is built from."""
 
@@ -36,8 +47,8 @@ class SourceSetup(NamedTuple):
     make_envs: Callable[[int, int], VectorEnv]
     """(count, seed) -> environments stepped together."""
     stores: Mapping[str, Store]
-    readers: Mapping[str, Any]
-    """A `StoreReader` by store name: model-based sources draw their start states here."""
+    readers: Mapping[str, Reader]
+    """By store name: model-based sources draw their start states here."""
     streams: int
     """N."""
     block_steps: int

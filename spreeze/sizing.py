@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 
+from spreeze import limits
 from spreeze.config import Settings
 from spreeze.contract import Algorithm, Range, Stage
 from spreeze.errors import UsageError
@@ -27,8 +28,10 @@ class Sizes:
 
 
 def usable_cores() -> tuple[int, ...]:
-    """The cores this process may run on."""
-    return tuple(sorted(os.sched_getaffinity(0)))
+    """The cores this process may run on, as many as its control group lets it keep busy."""
+    count = max(int(limits.usable_cores()), 1)
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(count)
+    return tuple(sorted(allowed))[:count]
 
 
 def batch_size(settings: Settings, algorithm: Algorithm) -> int:

@@ -47,7 +47,7 @@ class StageHub:
             case "evaluation":
                 self.journal.add_evaluation(data)
             case "saved":
-                self.saver.heard_saved(role, data["folder"])
+                self.saver.heard_saved(role, data["folder"], data["problem"])
             case "log":
                 self.journal.say(f"{role}: {data['text']}")
             case "done":
@@ -88,10 +88,15 @@ class StageHub:
 
 
 def runtime_folder() -> Path:
-    """A folder for sockets that only the user can open."""
-    given = os.environ.get("XDG_RUNTIME_DIR")
-    usable = given if given and os.access(given, os.W_OK) else None
-    return Path(tempfile.mkdtemp(prefix="spreeze-", dir=usable))
+    """A folder for sockets, private, its path short enough for them (107 bytes); what killed runs left is removed."""
+    places = (os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir())
+    usable = (place for place in places if os.access(place, os.W_OK) and len(os.fsencode(place)) < 80)
+    base = Path(next(usable, "/tmp"))
+    for stale in base.glob("spreeze-*-*"):
+        pid = stale.name.split("-")[1]
+        if pid.isdigit() and not Path("/proc", pid).exists() and stale.stat().st_uid == os.getuid():
+            shutil.rmtree(stale, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"spreeze-{os.getpid()}-", dir=base))
 
 
 def inherited_file(folder: Path) -> Path:

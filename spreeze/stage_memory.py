@@ -13,6 +13,7 @@ from spreeze.config import Settings
 from spreeze.contract import LearnerSetup, Spaces, Stage
 from spreeze.errors import UsageError
 from spreeze.learning import check_split, exchange_layout, part_names
+from spreeze.limits import memory_bytes
 from spreeze.roles.context import RoleSpec, describe_channel
 from spreeze.sizing import Sizes
 from spreeze.stages import build_modules, part_devices
@@ -143,7 +144,8 @@ def dataset_layout(layout: StoreLayout, rows: int) -> StoreLayout:
 
 def check_memory(layouts: Mapping[str, StoreLayout]) -> None:
     """Raise UsageError if the stores do not fit into what is free."""
-    needed, free = sum(layout.nbytes for layout in layouts.values()), psutil.virtual_memory().available - SPARE_BYTES
+    needed = sum(layout.nbytes for layout in layouts.values())
+    free = min(int(psutil.virtual_memory().available), memory_bytes()) - SPARE_BYTES
     if needed > free:
         sizes = ", ".join(f"{name} {layout.nbytes / 1e9:.1f} GB" for name, layout in layouts.items())
         raise UsageError(

@@ -8,23 +8,36 @@ from torch import nn
 
 from spreeze import registry
 from spreeze.config import Settings
-from spreeze.contract import Policy, Spaces, Stage, Until
+from spreeze.contract import Policy, Spaces, Stage
 from spreeze.environment import VectorEnv
 from spreeze.errors import UsageError
 from spreeze.sizing import batch_size
 
 
 def build_stages(settings: Settings, spaces: Spaces) -> Sequence[Stage]:
-    """The stages of the algorithm for these spaces; `--steps` ends the last one.
+    """The stages of the algorithm for these spaces.
+
+    `--steps` ends the last one that has a source; `--seconds` alone lifts the last one's own limit of steps.
 
     Raises:
         UnsupportedSpace: the algorithm cannot serve them.
+        UsageError: `--steps` is given, and no stage has a source.
     """
     algorithm = registry.algorithm(settings.algo)
     stages = list(algorithm.stages(spaces, settings.algorithm, batch_size(settings, algorithm)))
     if settings.run.steps is not None:
-        stages[-1] = dataclasses.replace(stages[-1], until=Until(env_steps=settings.run.steps))
+        sampling = [index for index, stage in enumerate(stages) if stage.make_source is not None]
+        if not sampling:
+            raise UsageError(f"--steps: no stage of {settings.algo} takes environment steps; give --seconds")
+        stages[sampling[-1]] = ending_at(stages[sampling[-1]], settings.run.steps)
+    elif settings.run.seconds is not None:
+        stages[-1] = ending_at(stages[-1], None)
     return stages
+
+
+def ending_at(stage: Stage, env_steps: int | None) -> Stage:
+    """`stage` with another limit of environment steps."""
+    return dataclasses.replace(stage, until=dataclasses.replace(stage.until, env_steps=env_steps))
 
 
 def build_modules(stage: Stage) -> dict[str, nn.Module]:

@@ -27,7 +27,7 @@ class StoreFiles:
         self._stores = {name: memory for name, memory in stores.items() if memory.layout.kind != "dataset"}
         self._entries: dict[str, list[dict[str, Any]]] = {name: [] for name in self._stores}
         for name, store in (known or {}).items():
-            self._entries[name] = [dict(entry) for entry in store["files"] if "lane" in entry]
+            self._entries[name] = [dict(entry) for entry in store["files"] if "chunk" in entry]
         self._lock = threading.Lock()
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -65,15 +65,16 @@ class StoreFiles:
                 self._entries[name].append(entry | {"chunk": chunk})
 
     def _snapshot(self, name: str, memory: StoreMemory) -> dict[str, Any]:
-        words, files = memory.words.tolist(), list(self._entries[name])
-        for lane in range(memory.layout.lanes):
+        (words, heads), files = steady_copy(memory), list(self._entries[name])
+        for lane, commit in enumerate(words[:, COMMIT].tolist()):
             oldest = max(int(memory.words[lane, RESERVE]) - memory.layout.steps, 0)
-            begin = max(words[lane][COMMIT] // chunk_steps(memory) * chunk_steps(memory), oldest)
-            if words[lane][COMMIT] > 0:
-                files.append(self._write(name, memory, lane, begin, words[lane][COMMIT] + 1))
-        if memory.heads is not None:
-            files.append(self._write_bytes(f"{name}-heads", memory.heads.tobytes()))
-        return {"words": words, "files": files}
+            begin = max([oldest, *(entry["end"] for entry in files if entry["lane"] == lane)])
+            if commit > 0:
+                files.append(self._write(name, memory, lane, begin, commit + 1))
+        if heads:
+            files.append(self._write_bytes(f"{name}-heads", heads))
+        words[:, RESERVE] = memory.words[:, RESERVE]  # what was overwritten in the meantime is in no file
+        return {"words": words.tolist(), "files": files}
 
     def _write(self, name: str, memory: StoreMemory, lane: int, begin: int, end: int) -> dict[str, Any]:
         slots = np.arange(begin, end) % memory.layout.steps
@@ -103,12 +104,20 @@ def chunk_steps(memory: StoreMemory) -> int:
     return max(CHUNK_BYTES // (layout.streams * layout.row.itemsize * stride), 1) * stride
 
 
+def steady_copy(memory: StoreMemory) -> tuple[np.ndarray, bytes]:
+    """Cursors, and the heads that belong to them: copied again if a segment was written in the meantime."""
+    for _ in range(10):
+        words, heads = memory.words.copy(), b"" if memory.heads is None else memory.heads.tobytes()
+        if (words == memory.words).all():
+            break
+    return words, heads
+
+
 def restore(folder: Path, stores: Mapping[str, StoreMemory], saved: Mapping[str, Any]) -> None:
     """Fill `stores`, which have the layout they were saved with, from the files that `snapshot` named."""
     for name, store in saved.items():
         memory = stores[name]
         words = np.array(store["words"], np.int64)
-        words[:, RESERVE] = words[:, COMMIT] + 1
         for entry in store["files"]:
             data = (folder / entry["file"]).read_bytes()
             if "lane" in entry:

@@ -13,7 +13,7 @@ import msgpack
 
 from spreeze.errors import EnvironmentFault, LearnerFault, SpreezeError
 from spreeze.roles.context import RoleSpec
-from spreeze.transport.counters import BEAT, Counters
+from spreeze.transport.counters import BEAT, ENV_STEPS, VERSION, Counters
 
 START_LIMIT_S = 120.0
 """Until a role must have said hello."""
@@ -21,8 +21,10 @@ BEAT_LIMIT_S = 60.0
 """Between two signs of life; an environment step or an update may take that long."""
 HEALTHY_S = 10.0
 """A role that lived this long after its hello has its failures forgotten."""
-MAX_FAILURES = 5
-"""Failures in a row that end the run."""
+MAX_FAILURES, MAX_ERRORS = 5, 3
+"""Deaths in a row that end the run, and exceptions in a row."""
+PROGRESS_ROWS = 100
+"""A sampler that stored so many rows since its last death has its failures forgotten as well."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -56,6 +58,8 @@ class Child:
     over: bool = False
     """It ended of its own accord and is not wanted back."""
     tracebacks: list[str] = field(default_factory=list)
+    reached: int = 0
+    """How far the role had come at the furthest of its deaths."""
 
 
 class Supervisor:
@@ -64,7 +68,8 @@ class Supervisor:
     1. A role that dies, whatever the reason, is started anew after a pause that doubles with each failure in a row.
     2. A role that gives no sign of life is asked for its stacks, killed, and treated as dead.
     3. The parts of a split learner are one: if one dies, all are restarted from the last checkpoint.
-    4. `MAX_FAILURES` in a row end the run with the first traceback of that role.
+    4. `MAX_FAILURES` in a row, or `MAX_ERRORS` exceptions, end the run with the first traceback of that role. They are
+       forgotten when the role gets further than before; a learner that fails at the same update again does not.
     5. Only recorded processes are ever signalled.
     """
 
@@ -142,10 +147,9 @@ class Supervisor:
         if code == 0 and child.role == "visualizer":
             child.over = True
             return
-        if child.ready_s is not None and now - child.ready_s > HEALTHY_S:
-            child.failures, child.tracebacks = 0, child.tracebacks[-1:]
+        self._forget_failures(child, now)
         child.failures += 1
-        if child.failures >= MAX_FAILURES:
+        if child.failures >= MAX_FAILURES or len(child.tracebacks) >= MAX_ERRORS:
             raise self._fault(child, code)
         pause = 0.0 if child.failures == 1 else min(0.5 * 2.0 ** (child.failures - 2), 30.0)
         child.restart_at_s = now + pause
@@ -153,6 +157,16 @@ class Supervisor:
         self._tell(f"{child.role} {death(code)}; restarting" + (f" in {pause:g} s" if pause else ""))
         if child.role.startswith("learner-"):
             self._fell_partners(child)
+
+    def _forget_failures(self, child: Child, now: float) -> None:
+        row, sampler = self._counters.row(child.role), child.role.startswith("sampler")
+        reached, needed = int(row[ENV_STEPS if sampler else VERSION]), PROGRESS_ROWS if sampler else 1
+        further, child.reached = reached - child.reached >= needed, max(reached, child.reached)
+        healthy = child.ready_s is not None and now - child.ready_s > HEALTHY_S
+        if further or healthy:
+            child.failures = 0
+        if further or (healthy and not child.role.startswith("learner")):
+            child.tracebacks = child.tracebacks[-1:]
 
     def _fell_partners(self, dead: Child) -> None:
         for child in self.children.values():
@@ -167,7 +181,8 @@ class Supervisor:
         kind = LearnerFault if child.role.startswith("learner") else EnvironmentFault
         kind = kind if child.role.startswith(("learner", "sampler", "evaluator")) else SpreezeError  # type: ignore[assignment]
         cause = child.tracebacks[0].rstrip() if child.tracebacks else f"the process {death(code)}"
-        return kind(f"{child.role} failed {child.failures} times in a row; the first time:\n{cause}")
+        times = max(child.failures, len(child.tracebacks))
+        return kind(f"{child.role} failed {times} times in a row; the first time:\n{cause}")
 
     def alive(self, prefix: str = "") -> list[Child]:
         """Children with a living process whose role begins with `prefix`."""

@@ -27,7 +27,7 @@ MAY_IMPORT = {
         *("spreeze.contract", "spreeze.errors", "spreeze.transport"),
     },
     "spreeze/contract.py": {"torch", "numpy", "gymnasium", "spreeze.setups", "spreeze.sources"},
-    "spreeze/setups.py": {"torch", "spreeze.contract", "spreeze.environment"},
+    "spreeze/setups.py": {"torch", "numpy", "spreeze.contract", "spreeze.environment"},
     "spreeze/environment.py": {"numpy", "gymnasium"},
     "spreeze/errors.py": set(),
     "spreeze/spaces.py": {"numpy", "gymnasium", "spreeze.contract", "spreeze.environment", "spreeze.errors"},

@@ -14,8 +14,9 @@ from spreeze import spaces as space_codec
 from spreeze.bundles import FreshModules
 from spreeze.config import Settings, from_plain
 from spreeze.contract import Spaces, Stage
+from spreeze.environment import Transition, VectorEnv
 from spreeze.sizing import Sizes
-from spreeze.stages import build_modules, build_stages
+from spreeze.stages import build_modules, build_stages, make_envs
 from spreeze.transport.counters import BEAT, INCARNATION, Counters
 from spreeze.transport.layout import StoreLayout, StoreMemory
 from spreeze.transport.memory import SharedMemory
@@ -77,6 +78,20 @@ def open_channel(data: Mapping[str, Any]) -> WeightChannel:
     return WeightChannel(SharedMemory(data["fd"], data["size"]), layout, data["slots"])
 
 
+class LivelyEnvs:
+    """Environments stepped together that call `beat` before every step."""
+
+    def __init__(self, envs: VectorEnv, beat: Callable[[], None]) -> None:
+        self._envs, self._beat = envs, beat
+        self.observation_space, self.action_space, self.count = envs.observation_space, envs.action_space, envs.count
+        self.reset, self.state, self.load_state, self.close = envs.reset, envs.state, envs.load_state, envs.close
+
+    def step(self, actions: np.ndarray) -> Transition:
+        """Step all environments with `actions` (N, ...)."""
+        self._beat()
+        return self._envs.step(actions)
+
+
 class RoleContext:
     """The opened form of a `RoleSpec`: counters, stores, weights and the line to the orchestrator."""
 
@@ -110,6 +125,10 @@ class RoleContext:
     def fresh_modules(self) -> FreshModules:
         """The stage's bundles, following what the learner publishes."""
         return FreshModules(build_modules(self.stage), self.weights)
+
+    def make_envs(self, count: int, seed: int) -> VectorEnv:
+        """Environments whose every step is a sign of life: an evaluation of slow ones takes minutes."""
+        return LivelyEnvs(make_envs(self.settings, count, seed), self.beat)
 
     def seed(self, *words: int) -> int:
         """A seed for this role: a pure function of the run's seed, the role, its incarnation and `words`."""

@@ -12,7 +12,7 @@ from spreeze.contract import Evaluation, EvaluationSetup
 from spreeze.environment import VectorEnv
 from spreeze.pacing import Every
 from spreeze.roles.context import RoleContext
-from spreeze.stages import build_policy, make_envs
+from spreeze.stages import build_policy
 from spreeze.transport.counters import VERSION, VERSION_INCARNATION
 from spreeze.transport.weights import Version
 
@@ -33,12 +33,13 @@ class Evaluator:
 
     def _previous_best(self) -> float:
         newest = self.best.newest_intact()
-        return float(newest.manifest["mean_return"]) if newest is not None else -np.inf
+        same_stage = newest is not None and newest.manifest["stage"] == self.context.spec.stage
+        return float(newest.manifest["mean_return"]) if newest is not None and same_stage else -np.inf
 
     def make_envs(self, count: int, seed: int) -> VectorEnv:
         """Environments kept from one evaluation to the next."""
         if count not in self._envs:
-            self._envs[count] = make_envs(self.context.settings, count, seed)
+            self._envs[count] = self.context.make_envs(count, seed)
         return self._envs[count]
 
     def evaluate(self) -> None:

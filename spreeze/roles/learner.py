@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from spreeze.bundles import publish
@@ -147,9 +148,13 @@ class Learner:
     def save(self, data: Mapping[str, Any]) -> None:
         """Write the parts' states into the folder named, an unfinished checkpoint."""
         folder = Path(data["folder"])
-        for name, part in self.parts.items():
-            save_part(folder, name, part, self.updates.update)
-        self.context.line.send("saved", folder=str(folder), update=self.updates.update)
+        problem = ""
+        try:
+            for name, part in self.parts.items():
+                save_part(folder, name, part, self.updates.update)
+        except (OSError, SafetensorError) as error:  # a full disk must not end the learner
+            problem = str(error)
+        self.context.line.send("saved", folder=str(folder), problem=problem)
 
 
 def run(context: RoleContext) -> None:

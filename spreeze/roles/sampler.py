@@ -9,7 +9,7 @@ from spreeze.contract import Block, Policy, Source, SourceSetup
 from spreeze.pacing import Every, FreePace, LagPace, RatioPace, slack_rows, wait_until
 from spreeze.roles.context import RoleContext
 from spreeze.sizing import Sizes
-from spreeze.stages import build_policy, make_envs
+from spreeze.stages import build_policy
 from spreeze.transport.counters import ENV_STEPS, STARTED, VERSION, VERSION_INCARNATION
 from spreeze.transport.lane import LaneWriter
 
@@ -23,12 +23,12 @@ def build_source(context: RoleContext, policy: Policy, modules: Mapping[str, nn.
     setup = SourceSetup(
         policy=policy,
         modules=modules,
-        make_envs=lambda count, seed: make_envs(context.settings, count, seed),
+        make_envs=context.make_envs,
         stores=stage.stores,
         readers=context.readers(),
         streams=sizes.envs_per_sampler,
         block_steps=sizes.block_steps,
-        seed=context.seed(2),
+        seed=context.seed(2, context.counters.env_steps),
     )
     return stage.make_source(setup)
 
@@ -58,7 +58,9 @@ class Sampler:
     def __init__(self, context: RoleContext) -> None:
         self.context, self.row, self.stage = context, context.row, context.stage
         self.fresh = context.fresh_modules()
-        self.policy, self.generator = build_policy(self.stage, self.fresh.modules, context.seed(1))
+        self.policy, self.generator = build_policy(
+            self.stage, self.fresh.modules, context.seed(1, context.counters.env_steps)
+        )
         self.source = build_source(context, self.policy, self.fresh.modules)
         lane, stores = context.spec.index, context.stores.items()
         self.writers = {n: LaneWriter(m, lane) for n, m in stores if m.layout.kind != "dataset"}

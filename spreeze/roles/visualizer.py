@@ -13,7 +13,7 @@ from spreeze import registry
 from spreeze.contract import Policy, Step
 from spreeze.pacing import Every
 from spreeze.roles.context import RoleContext
-from spreeze.spaces import ActionScale, action_field
+from spreeze.spaces import ActionScale, action_field, observation_field
 from spreeze.stages import build_policy
 from spreeze.transport.counters import VERSION, VERSION_INCARNATION
 
@@ -30,6 +30,7 @@ class Camera:
     def __init__(self, env: gymnasium.Env[Any, Any], policy: Policy, mode: str) -> None:
         self.env, self.policy, self.mode = env, policy, mode
         self._scale, self._field = ActionScale(env.action_space), action_field(env.action_space)
+        self._seen = observation_field(env.observation_space)
         fps = float(env.metadata.get("render_fps") or FPS)
         self.stride, self.fps = max(round(fps / FPS), 1), min(fps, FPS)
 
@@ -44,7 +45,7 @@ class Camera:
                 if step % self.stride == 0:
                     writer.append_data(np.asarray(self.env.render()))  # type: ignore[attr-defined]
                     frames += 1
-                seen = np.asarray(observation, np.float32)[None]
+                seen = np.asarray(observation, self._seen.dtype)[None]
                 told = (seen, action, np.array([reward], np.float32), np.array([first]))
                 chosen, state, _ = self.policy.act(Step(*map(torch.from_numpy, told)), state, self.mode)
                 action, first, step = chosen.numpy(), False, step + 1
@@ -57,9 +58,10 @@ def run(context: RoleContext) -> None:
     """Film whenever the interval has passed and the weights have changed."""
     fresh = context.fresh_modules()
     policy, _ = build_policy(context.stage, fresh.modules, context.seed(1))
-    environment = registry.environment(context.settings.env)
-    env = environment.make_rendered(context.settings.environment)
-    camera, interval = Camera(env, policy, context.stage.modes.evaluate), FIRST_VIDEO_S
+    camera = open_camera(context, policy)
+    if camera is None:
+        return
+    interval = FIRST_VIDEO_S
     due = Every(interval)
     context.ready()
     while context.alive():
@@ -68,6 +70,21 @@ def run(context: RoleContext) -> None:
             interval = min(2 * interval, LAST_INTERVAL_S)
             due = Every(interval)
         time.sleep(LOOK_EVERY_S)
+
+
+def open_camera(context: RoleContext, policy: Policy) -> Camera | None:
+    """A camera that has rendered once; None, having said why, if videos were not asked for by name."""
+    try:
+        environment = registry.environment(context.settings.env)
+        env = environment.make_rendered(context.settings.environment)
+        env.reset(seed=context.settings.run.seed)
+        env.render()  # type: ignore[no-untyped-call]
+    except Exception as error:  # whatever a graphics library raises
+        if context.settings.run.visualize == "video":
+            raise
+        context.line.send("log", text=f"no videos: {error}")
+        return None
+    return Camera(env, policy, context.stage.modes.evaluate)
 
 
 def film(context: RoleContext, camera: Camera, version: Any) -> None:

@@ -74,7 +74,7 @@ class Counters:
         if not len(self._learners) or not len(self._samplers):
             return 0.0
         same = self._samplers[:, VERSION_INCARNATION] == self._learners[0, INCARNATION]
-        lags = (self._learners[0, VERSION] - self._samplers[:, VERSION])[same]
+        lags = (self._learners[0, TAKEN] - self._samplers[:, VERSION])[same]
         return float(lags.mean()) if len(lags) else 0.0
 
     @property

@@ -1,7 +1,11 @@
 """Memory shared by file descriptor: it has no name, so nothing can leak, collide or be unlinked by a stranger."""
 
+import errno
 import mmap
 import os
+import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,9 +30,11 @@ class SharedMemory:
         Raises:
             OSError: the memory is not there (ENOMEM, ENOSPC).
         """
-        fd = os.memfd_create(f"spreeze-{name}")
+        if size > available_bytes():
+            raise OSError(errno.ENOMEM, f"{size / 1e9:.1f} GB of shared memory asked for '{name}'")
+        fd = anonymous_file(name)
         try:
-            os.posix_fallocate(fd, 0, max(size, 1))
+            allocate(fd, max(size, 1))
         except OSError:
             os.close(fd)
             raise
@@ -44,3 +50,28 @@ class SharedMemory:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+
+
+def anonymous_file(name: str) -> int:
+    """A descriptor without a name in any file system; a deleted temporary file where the kernel has no memfd."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create(f"spreeze-{name}")
+    fd, path = tempfile.mkstemp(prefix=f"spreeze-{name}-")
+    os.unlink(path)
+    return fd
+
+
+def allocate(fd: int, size: int) -> None:
+    """Give the file `size` bytes that exist, or raise OSError."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(fd, 0, size)
+    else:
+        os.ftruncate(fd, size)
+
+
+def available_bytes() -> int:
+    """What the machine can give without swapping; to ask for more would first take everything from everybody."""
+    if not Path("/proc/meminfo").exists():
+        return sys.maxsize
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))

@@ -15,7 +15,7 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     "evaluation": {"begun_ns": int, "env_steps": int, "updates": int, "weight_version": list, "returns": list,
                    "lengths": list, "metrics": dict, "best": int | float},
     "error": {"traceback": str},
-    "saved": {"folder": str},
+    "saved": {"folder": str, "problem": str},
     "log": {"text": str},
     "done": {},
     "save": {"folder": str},

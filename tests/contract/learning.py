@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -31,6 +32,16 @@ class LinearPolicy:
         mean: Tensor = self.gain(step.observation)
         noise = torch.randn(mean.shape, generator=self.generator) if mode == "explore" else torch.zeros_like(mean)
         return (mean + 0.3 * noise).clamp(-1, 1), state, {}
+
+
+class ForgetfulSource:
+    """The part of a source that begins anew after a resume."""
+
+    def state(self) -> Mapping[str, np.ndarray]:
+        return {}
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Nothing to restore."""
 
 
 class ToyPart:

@@ -5,56 +5,30 @@ the task is its belief: the slope of the two rewards. The explorer learns to pro
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from spreeze import contract
-from spreeze.contract import Block, Draw, Evaluation, EvaluationSetup, Field, Metrics, Range, Step, Store
+from spreeze.contract import Block, Draw, Field, Metrics, Recurrent, Step, Store
 from spreeze.environment import VectorEnv
-from tests.contract.learning import ToyPart, linear
+from tests.contract.environments import Family, NoOptions
+from tests.contract.learning import ForgetfulSource, ToyPart, linear
 
 PROBES, LENGTH = 2, 6
 """Steps of the explorer, and of the whole meta-episode."""
 ROW = {"observation": Field((1,)), "action": Field((1,)), "reward": Field()}
 
 
-@dataclass(frozen=True)
-class MetaConfig:
-    """Options of the meta-learning toy."""
-
-    rate: float = 0.02
-    """Step size of Adam."""
-    keys: int = 4
-    """Tasks in every batch."""
-
-
-class TaskFamily(VectorEnv, Protocol):
-    """What this algorithm asks of an environment beside the usual."""
-
-    tasks: int
-
-    def begin(self, task: np.ndarray) -> np.ndarray:
-        """Begin an episode of task[n] in environment n."""
-
-
-class Explorer(nn.Module):
-    """The size of the probing action, in (-1, 1)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.raw = nn.Parameter(torch.tensor(0.3))
-
-    def forward(self) -> Tensor:
-        return torch.tanh(self.raw)
-
-
 def belief(probes: Tensor) -> Tensor:
     """The slope (B, 1) of the rewards probes[:, 1] of two actions probes[:, 0]."""
     return (probes[:, 1:, 0] - probes[:, 1:, 1]) / (probes[:, :1, 0] - probes[:, :1, 1])
+
+
+def probe(explorer: nn.Module) -> Tensor:
+    """The explorer's action (1, 1)."""
+    return torch.clamp(explorer(torch.ones(1, 1)), -1, 1)
 
 
 class MetaPolicy:
@@ -63,37 +37,35 @@ class MetaPolicy:
     def __init__(self, modules: Mapping[str, nn.Module]) -> None:
         self.explorer, self.exploiter = modules["explorer"], modules["exploiter"]
 
-    def initial_state(self, batch: int) -> tuple[Tensor, ...]:
+    def initial_state(self, batch: int) -> Recurrent:
         return torch.zeros(batch), torch.zeros(batch, 2, PROBES)
 
-    def act(
-        self, step: Step, state: tuple[Tensor, ...], mode: str
-    ) -> tuple[Tensor, tuple[Tensor, ...], Mapping[str, Tensor]]:
+    def act(self, step: Step, state: Recurrent, mode: str) -> tuple[Tensor, Recurrent, Mapping[str, Tensor]]:
         age, probes = state
         told = torch.stack((step.previous_action[:, 0], step.previous_reward), 1)[:, :, None]
         probes = torch.where(age[:, None, None] == torch.arange(1, PROBES + 1), told, probes)
-        action = self.explorer() * (1 - 2 * age)[:, None] if mode == "explore" else self.exploiter(belief(probes))
+        exploring = mode == "explore"
+        action = probe(self.explorer) * (1 - 2 * age)[:, None] if exploring else self.exploiter(belief(probes))
         return action.clamp(-1, 1), (age + 1, probes), {}
 
 
 @torch.inference_mode()
 def play(envs: VectorEnv, policy: contract.Policy, random: np.random.Generator) -> tuple[dict[str, np.ndarray], ...]:
     """One meta-episode of a random task in every environment: its fields (L, N, ...), and its head (N,)."""
-    family = cast(TaskFamily, envs)
-    task, state, rows = random.integers(family.tasks, size=envs.count), policy.initial_state(envs.count), []
-    seen, action, reward = family.begin(task), np.zeros((envs.count, 1), np.float32), np.zeros(envs.count, np.float32)
+    assert isinstance(envs, Family), "this algorithm needs a family of tasks"
+    task, state, rows = random.integers(envs.tasks, size=envs.count), policy.initial_state(envs.count), []
+    seen, action, reward = envs.begin(task), np.zeros((envs.count, 1), np.float32), np.zeros(envs.count, np.float32)
     for age in range(LENGTH):
         told = map(torch.from_numpy, (seen, action, reward, np.full(envs.count, age == 0)))
         chosen, state, _ = policy.act(Step(*told), state, "explore" if age < PROBES else "exploit")
         action, before = chosen.numpy(), seen
         seen, reward, _, _ = envs.step(action)
         rows.append((before, action, reward))
-    fields = {name: np.stack(column) for name, column in zip(ROW, zip(*rows, strict=True), strict=True)}
-    return fields, {"task": task}
+    return {name: np.stack(column) for name, *column in zip(ROW, *rows, strict=True)}, {"task": task}
 
 
-class MetaEpisodes:
-    """A source of whole meta-episodes; between two of them nothing is open, so a resumed run begins anew."""
+class MetaEpisodes(ForgetfulSource):
+    """A source of whole meta-episodes; between two of them nothing is open."""
 
     def __init__(self, setup: contract.SourceSetup) -> None:
         self.envs, self.policy = setup.make_envs(setup.streams, setup.seed), setup.policy
@@ -101,13 +73,7 @@ class MetaEpisodes:
 
     def collect(self, mode: str) -> Iterable[Block]:
         fields, head = play(self.envs, self.policy, self.random)
-        return [Block("episodes", fields, np.ones((LENGTH, self.envs.count)), self.envs.reset(), False, head)]
-
-    def state(self) -> Mapping[str, np.ndarray]:
-        return {}
-
-    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Nothing to restore."""
+        return [Block("episodes", fields, np.ones((LENGTH, self.envs.count)), self.envs.reset(), head=head)]
 
 
 class MetaPart(ToyPart):
@@ -121,37 +87,34 @@ class MetaPart(ToyPart):
         probes = torch.stack((action[:PROBES], batch["reward"][:PROBES])).permute(2, 0, 1)
         goal = self.owns["exploiter"](belief(probes))[:, 0]
         error = (-(action - goal).square() - batch["reward"]).square().mean()
-        return self.descend(error - (self.owns["explorer"]() - goal.detach()).square().var())
+        return self.descend(error - (probe(self.owns["explorer"])[0] - goal.detach()).square().var())
 
 
-def evaluate(setup: EvaluationSetup) -> Evaluation:
+def evaluate(setup: contract.EvaluationSetup) -> contract.Evaluation:
     """Returns of the exploiter in meta-episodes of random tasks."""
     fields, _ = play(setup.make_envs(setup.episodes, setup.seed), setup.policy, np.random.default_rng(setup.seed))
-    returns = fields["reward"][PROBES:].sum(0)
-    return Evaluation(returns.tolist(), [LENGTH - PROBES] * setup.episodes)
+    return contract.Evaluation(fields["reward"][PROBES:].sum(0).tolist(), [LENGTH - PROBES] * setup.episodes)
 
 
-def stages(spaces: contract.Spaces, config: MetaConfig, batch_size: int) -> Sequence[contract.Stage]:
+def stages(spaces: contract.Spaces, config: NoOptions, batch_size: int) -> Sequence[contract.Stage]:
     """One stage."""
-    owns = {"explorer": Explorer, "exploiter": lambda: linear(1)}
-    draws = {"tasks": Draw("episodes", segments=batch_size, key="task", keys=config.keys)}
-    head = {"task": Field((), "int64")}
+    draws = {"tasks": Draw("episodes", segments=batch_size, key="task", keys=4)}
+    bundles = {"explorer": lambda: linear(1, value=0.3), "exploiter": lambda: linear(1)}
+    episodes = Store("replay", ROW, capacity=3000, segment=LENGTH, head={"task": Field((), "int64")})
     return [
         contract.Stage(
             name="meta",
-            stores={"episodes": Store("replay", ROW, capacity=3000, segment=LENGTH, head=head)},
-            bundles=owns,
+            stores={"episodes": episodes},
+            bundles=bundles,
             make_policy=lambda modules, generator: MetaPolicy(modules),
-            make_learner=lambda setup: {
-                "meta": MetaPart({name: make() for name, make in owns.items()}, draws, config.rate)
-            },
+            make_learner=lambda setup: {"meta": MetaPart({k: make() for k, make in bundles.items()}, draws, 0.02)},
             make_source=MetaEpisodes,
             evaluate=evaluate,
-            pace=contract.Pace(ratio=Range(8, 1, 64)),
+            pace=contract.Pace(ratio=contract.Range(8, 1, 64)),
             warmup=500,
             until=contract.Until(env_steps=8000),
         )
     ]
 
 
-ALGORITHM = contract.Algorithm("probe, then act", "a toy", MetaConfig, stages, Range(16, 4, 256))
+ALGORITHM = contract.Algorithm("probe, then act", "a toy", NoOptions, stages, contract.Range(16, 4, 256))

@@ -1,7 +1,6 @@
 """A source that steps a learned model: start states from a dataset, imagined rows into a replay store."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -9,20 +8,12 @@ from torch import Tensor, nn
 
 from spreeze import contract
 from spreeze.contract import Block, Draw, Field, Metrics, Step, Store
-from tests.contract.environments import EPISODE, Line
+from tests.contract.environments import EPISODE, Line, NoOptions
 from tests.contract.learning import LinearPolicy, ToyPart, linear
 
 STREAMS, HORIZON = 16, 4
 """Imagined rollouts side by side, and their length."""
 ROW = {"observation": Field((2,)), "action": Field((1,)), "reward": Field()}
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """Options of the model-based toy."""
-
-    rate: float = 0.02
-    """Step size of Adam."""
 
 
 class Model(nn.Module):
@@ -94,17 +85,17 @@ def episodes() -> Iterator[Mapping[str, np.ndarray]]:
         yield {"observation": np.stack(seen + [x for x, *_ in steps]), "action": actions, "reward": rewards}
 
 
-def learner(config: ModelConfig, batch_size: int) -> Mapping[str, contract.Part]:
+def learner(batch_size: int) -> Mapping[str, contract.Part]:
     """The model learns from the dataset, the policy from imagined rows."""
     model, real = Model(), {"real": Draw("dataset", rows=batch_size)}
     policy, imagined = {"policy": linear(2)}, {"imagined": Draw("imagined", rows=batch_size)}
     return {
-        "model": ModelPart({"model": model}, real, config.rate),
-        "policy": PolicyPart(policy, imagined, config.rate, {"model": model}),
+        "model": ModelPart({"model": model}, real, rate=0.02),
+        "policy": PolicyPart(policy, imagined, rate=0.02, reads={"model": model}),
     }
 
 
-def stages(spaces: contract.Spaces, config: ModelConfig, batch_size: int) -> Sequence[contract.Stage]:
+def stages(spaces: contract.Spaces, config: NoOptions, batch_size: int) -> Sequence[contract.Stage]:
     """One stage."""
     replay, dataset = Store("replay", ROW, capacity=2000, streams=STREAMS), Store("dataset", ROW, load=episodes)
     return [
@@ -113,7 +104,7 @@ def stages(spaces: contract.Spaces, config: ModelConfig, batch_size: int) -> Seq
             stores={"dataset": dataset, "imagined": replay},
             bundles={"policy": lambda: linear(2), "model": Model},
             make_policy=lambda modules, generator: LinearPolicy(modules["policy"], generator),
-            make_learner=lambda setup: learner(config, batch_size),
+            make_learner=lambda setup: learner(batch_size),
             make_source=ImaginationSource,
             pace=contract.Pace(ratio=contract.Range(2, 0.5, 8)),
             until=contract.Until(env_steps=5000),
@@ -121,6 +112,4 @@ def stages(spaces: contract.Spaces, config: ModelConfig, batch_size: int) -> Seq
     ]
 
 
-ALGORITHM = contract.Algorithm(
-    "imagined rollouts", "a toy", ModelConfig, stages, batch_size=contract.Range(32, 1, 256)
-)
+ALGORITHM = contract.Algorithm("imagined rollouts", "a toy", NoOptions, stages, batch_size=contract.Range(32, 1, 256))

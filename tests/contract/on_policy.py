@@ -11,21 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from spreeze.contract import (
-    Algorithm,
-    Draw,
-    Field,
-    Metrics,
-    Modes,
-    Pace,
-    Range,
-    Recurrent,
-    Spaces,
-    Stage,
-    Step,
-    Store,
-    Until,
-)
+from spreeze import contract
+from spreeze.contract import Draw, Field, Metrics, Recurrent, Step, Store
 from tests.contract.learning import ToyPart, linear
 
 SEGMENT = 8
@@ -104,22 +91,24 @@ class ActorPart(ToyPart):
         return self.descend(-((densities - batch["log_probability"]).exp() * advantage)[valid].mean())
 
 
-def stages(spaces: Spaces, config: OnPolicyConfig, batch_size: int) -> Sequence[Stage]:
+def stages(spaces: contract.Spaces, config: OnPolicyConfig, batch_size: int) -> Sequence[contract.Stage]:
     """One stage: lanes queue segments, the learner takes one of each."""
     flags = {"is_first": Field((), "bool"), "log_probability": Field(), "version": Field()}
     step = {"observation": Field((2,)), "action": Field((1,)), "reward": Field()} | flags
     return [
-        Stage(
+        contract.Stage(
             name="on-policy",
             stores={"queue": Store("queue", step, capacity=4, segment=SEGMENT, head={"state0": Field((1,))})},
             bundles={"actor": Actor},
             make_policy=lambda modules, generator: ActorPolicy(modules["actor"], generator),
             make_learner=lambda setup: {"actor": ActorPart(config)},
-            pace=Pace(max_lag=config.max_lag),
-            modes=Modes("sample", "sample", "mean"),
-            until=Until(updates=200),
+            pace=contract.Pace(max_lag=config.max_lag),
+            modes=contract.Modes("sample", "sample", "mean"),
+            until=contract.Until(updates=200),
         )
     ]
 
 
-ALGORITHM = Algorithm("policy gradient from a queue", "a toy", OnPolicyConfig, stages, Range(16, 1, 256))
+ALGORITHM = contract.Algorithm(
+    "policy gradient from a queue", "a toy", OnPolicyConfig, stages, contract.Range(16, 1, 256)
+)

@@ -1,12 +1,127 @@
-import os
+"""Five kinds of learning through one contract, each in processes and in one process."""
+
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from spreeze import run_folder
-from spreeze.config import Settings
-from spreeze.run import execute
-import sys
-def play(folder, toy, env="LINE", serial=True, options=None, **run):
-    data = {"algo": f"tests.contract.{toy}:ALGORITHM", "env": f"tests.contract.environments:{env}",
-      "run": {"visualize":"none","serial":serial,"samplers":1,"evaluate_every":1000.0,**run}, "algorithm": options or {}}
-    s = Settings.from_data(data)
-    with run_folder.claim(folder, fresh=True) as c:
-        execute(s, c)
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spreeze.errors import UsageError
+from tests.contract.environments import GOAL, MOTION, PUSH
+from tests.contract.on_policy import OnPolicyConfig
+from tests.contract.playing import play, tensors
+
+Arrays = Mapping[str, np.ndarray]
+Check = Callable[[Arrays, Mapping[str, Any]], None]
+
+ENVIRONMENTS = "tests.contract.environments"
+PARTS = "left=cpu,right=cpu"
+ON_TIME_S = 80.0
+
+
+@pytest.fixture(autouse=True)
+def plug_ins_within_reach_of_roles(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(root))
+
+
+def play_toy(folder: Path, toy: str, env: str = "LINE", **options: Any) -> dict[str, Any]:
+    """Run a toy to its own end, which must come in time and without a failure."""
+    summary = play(folder, f"tests.contract.{toy}:ALGORITHM", f"{ENVIRONMENTS}:{env}", **options)
+    assert summary["exit_reason"] == "finished"
+    assert summary["restarts"] == {}
+    assert summary["wall_seconds"] < ON_TIME_S
+    return summary
+
+
+def mean_return(summary: Mapping[str, Any]) -> float:
+    return float(np.mean(summary["evaluations"][-1]["returns"]))
+
+
+def check_model_source(found: Arrays, summary: Mapping[str, Any]) -> None:
+    motion = np.column_stack((MOTION, PUSH))
+    np.testing.assert_allclose(found["bundle-model/motion.weight"], motion, atol=0.01)
+    np.testing.assert_allclose(found["bundle-model/goal.weight"], [GOAL], atol=0.01)
+    np.testing.assert_allclose(found["bundle-policy/weight"], [GOAL], atol=0.02)
+    assert summary["env_steps"] >= 5000
+    assert mean_return(summary) > -0.01
+
+
+def check_meta_learning(found: Arrays, summary: Mapping[str, Any]) -> None:
+    np.testing.assert_allclose(found["bundle-exploiter/weight"], 0.5, atol=0.01)
+    assert found["bundle-explorer/weight"] > 0.9, "it began with 0.3"
+    assert found["part-meta/record/mixed"] == 0, "a group of a keyed draw holds one task"
+    assert found["part-meta/record/missing"] == 0, "a keyed draw holds as many tasks as it asks for"
+    assert mean_return(summary) > -0.01
+
+
+def check_on_policy(found: Arrays, summary: Mapping[str, Any]) -> None:
+    np.testing.assert_allclose(found["bundle-actor/gain.weight"], [GOAL], atol=0.1)
+    np.testing.assert_allclose(found["bundle-actor/habit.weight"], 0, atol=0.1)
+    assert found["part-actor/record/lag"] <= OnPolicyConfig().max_lag
+    assert found["part-actor/record/surprise"] < 1e-4, "stored log-probabilities are those of the unrolled memory"
+    assert summary["updates"] == 200
+    assert mean_return(summary) > -0.1
+
+
+def check_two_stages(found: Arrays, summary: Mapping[str, Any]) -> None:
+    np.testing.assert_allclose(found["bundle-student/weight"], [GOAL], atol=0.01)
+    assert [stage["name"] for stage in summary["stages"]] == ["collect", "imitate"]
+    assert 1000 <= summary["env_steps"] < 1200, "only the first stage steps the environment"
+    assert found["part-student/spreeze.update"] < 5000, "the student finished before its last update"
+    assert mean_return(summary) > -0.01
+
+
+def check_split(found: Arrays, summary: Mapping[str, Any]) -> None:
+    np.testing.assert_allclose(found["bundle-left/weight"], MOTION, atol=0.01)
+    np.testing.assert_allclose(found["bundle-right/weight"][:, 0], PUSH, atol=0.01)
+    assert summary["env_steps"] >= 1500
+
+
+TOYS: dict[str, tuple[str, Check]] = {
+    "model_source": ("LINE", check_model_source),
+    "meta_learning": ("FAMILY", check_meta_learning),
+    "on_policy": ("LINE", check_on_policy),
+    "two_stages": ("LINE", check_two_stages),
+    "split": ("LINE", check_split),
+}
+
+
+@pytest.mark.parametrize("serial", [True, False], ids=["serial", "processes"])
+@pytest.mark.parametrize("toy", TOYS)
+def test_a_toy_learns(toy: str, serial: bool, tmp_path: Path) -> None:
+    env, check = TOYS[toy]
+    summary = play_toy(tmp_path, toy, env, serial=serial)
+    check(tensors(tmp_path, "*-*"), summary)
+
+
+@pytest.mark.parametrize("delay", [0, 1])
+def test_parts_in_processes_of_their_own_learn(delay: int, tmp_path: Path) -> None:
+    summary = play_toy(tmp_path, "split", devices=PARTS, algorithm={"delay": delay})
+    check_split(tensors(tmp_path, "*-*"), summary)
+
+
+def test_a_serial_run_split_with_delay_0_equals_the_joint_one(tmp_path: Path) -> None:
+    play_toy(tmp_path / "joint", "split", serial=True)
+    play_toy(tmp_path / "split", "split", serial=True, devices=PARTS)
+    joint, split = (tensors(tmp_path / name, "part-*") for name in ("joint", "split"))
+    assert joint.keys() == split.keys()
+    for name, array in joint.items():
+        np.testing.assert_allclose(split[name], array, rtol=0, atol=1e-6, err_msg=name)
+
+
+def test_an_on_policy_segment_is_never_older_than_a_lag_of_0_allows(tmp_path: Path) -> None:
+    play_toy(tmp_path, "on_policy", algorithm={"max_lag": 0})
+    assert tensors(tmp_path, "part-*")["part-actor/record/lag"] == 0
+
+
+@pytest.mark.parametrize(
+    ("toy", "devices", "complaint"),
+    [("on_policy", "actor=cpu,critic=cpu", "no part 'critic'.*has actor"), ("split", "left=cpu", None)],
+)
+def test_only_parts_that_exist_can_be_split(toy: str, devices: str, complaint: str | None, tmp_path: Path) -> None:
+    if complaint is None:
+        play_toy(tmp_path, toy, devices=devices, serial=True)
+    else:
+        with pytest.raises(UsageError, match=complaint):
+            play_toy(tmp_path, toy, devices=devices, serial=True)

@@ -196,7 +196,7 @@ def test_whatever_is_written_only_its_transitions_are_drawn(blocks: list[tuple[i
         valid = np.ones((steps, STREAMS), np.uint8)
         valid.flat[:holes] = 0
         append(writer, steps, continues, valid)
-        transitions |= {begin * STREAMS + i for i in np.flatnonzero(valid.ravel())}
+        transitions |= {begin * STREAMS + int(i) for i in np.flatnonzero(valid)}
     window = reader.window()
     inside = {number for number in transitions if window.low[0] <= number // STREAMS < window.high[0]}
     assert memory.words[0, COMMIT] == window.high[0]

@@ -31,7 +31,7 @@ def test_all_pages_exist_from_the_start() -> None:
 
 def test_more_than_the_machine_has_is_an_error_at_once() -> None:
     descriptors = len(os.listdir("/proc/self/fd"))
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="GB of shared memory asked for 'test'"):
         SharedMemory.create("test", 1 << 62)
     assert len(os.listdir("/proc/self/fd")) == descriptors
 
