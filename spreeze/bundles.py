@@ -9,6 +9,9 @@ from torch import Tensor, nn
 from spreeze.errors import LearnerFault
 from spreeze.transport.weights import Version, WeightChannel, WeightLayout
 
+MAX_FETCHES = 100
+"""Attempts at a publication that the learner overtakes again and again; the bound on the lag needs the newest."""
+
 
 def module_layout(module: nn.Module) -> WeightLayout:
     """The layout of a module's parameters and buffers."""
@@ -51,16 +54,19 @@ class FreshModules:
 
     def refresh(self) -> bool:
         """Load what has been published since the last call; return whether anything was."""
-        changed = False
-        for name, channel in self._channels.items():
+        return any([self._refresh(name, channel) for name, channel in self._channels.items()])
+
+    def _refresh(self, name: str, channel: WeightChannel) -> bool:
+        for _ in range(MAX_FETCHES):
             sequence = channel.sequence
             if sequence == self._seen[name]:
-                continue
+                return False
             fetched = channel.fetch(sequence)
             if fetched is not None:
                 load_arrays(self.modules[name], fetched[0])
-                self._seen[name], self.version, changed = sequence, fetched[1], True
-        return changed
+                self._seen[name], self.version = sequence, fetched[1]
+                return True
+        return False
 
     @property
     def ready(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -113,6 +113,7 @@ def read_settings(argv: Sequence[str]) -> Settings:
     bare = {"-h", "--help"} & set(argv) and value_of(argv, "algo") is None and base is None
     algorithm = _NoOptions if bare else registry.algorithm(algo).config
     environment = _NoOptions if bare else registry.environment(env).options
+    _check_names({f"algorithm '{algo}'": algorithm, f"environment '{env}'": environment})
     defaults = Settings(
         algo, env, base.run if base else RunOptions(),
         base.algorithm if base and base.algo == algo else algorithm(),
@@ -125,6 +126,16 @@ def read_settings(argv: Sequence[str]) -> Settings:
 @dataclass(frozen=True)
 class _NoOptions:
     """Options of the algorithm: `spreeze run --algo NAME --help`."""
+
+
+def _check_names(kinds: Mapping[str, type]) -> None:
+    """Raise UsageError if a plug-in's option has a name that is taken."""
+    taken = {"algo", "env", "config", "help", *(field.name for field in dataclasses.fields(RunOptions))}
+    for owner, kind in kinds.items():
+        names = {field.name for field in dataclasses.fields(kind)}
+        if names & taken:
+            raise UsageError(f"the option '{min(names & taken)}' of {owner} has a name that is taken; rename it there")
+        taken |= names
 
 
 def _request(algorithm: type, environment: type, defaults: Settings) -> type:

@@ -232,7 +232,7 @@ class Pace:
 
 @dataclass(frozen=True)
 class Until:
-    """The end of a stage: whichever comes first. `--steps` replaces both for the last stage that has a source."""
+    """The end of a stage: whichever comes first. `--steps` replaces `env_steps` of the last stage that has a source."""
 
     env_steps: int | None = None
     updates: int | None = None

@@ -6,11 +6,32 @@ import traceback
 from collections.abc import Sequence
 
 from spreeze import registry
-from spreeze.config import Settings
+from spreeze.config import RunOptions, Settings
 from spreeze.contract import Spaces, Stage
 from spreeze.errors import EnvironmentFault, SpreezeError, UsageError
 from spreeze.spaces import probe
 from spreeze.stages import build_stages, part_devices
+
+
+LIMITS = {
+    "seed": (0, 2**62),
+    "steps": (1, 2**62),
+    "seconds": (1, 1e9),
+    "evaluate_every": (0, 1e9),
+    "evaluate_every_steps": (1, 2**62),
+    "evaluation_episodes": (1, 10_000),
+    "checkpoint_every": (0, 1e9),
+    "checkpoint_every_steps": (1, 2**62),
+}
+"""Least and greatest value of the common options that are numbers."""
+
+
+def check_options(run: RunOptions) -> None:
+    """Raise UsageError if a number makes no sense."""
+    for name, (least, greatest) in LIMITS.items():
+        value = getattr(run, name)
+        if value is not None and not least <= value <= greatest:
+            raise UsageError(f"--{name.replace('_', '-')} {value:g} is outside [{least:g}, {greatest:g}]")
 
 
 def check_machine(settings: Settings) -> None:
@@ -25,6 +46,7 @@ def check_machine(settings: Settings) -> None:
 def prepare(settings: Settings) -> tuple[Spaces, Sequence[Stage]]:
     """Everything that can go wrong before a process is started goes wrong here."""
     check_machine(settings)
+    check_options(settings.run)
     registry.algorithm(settings.algo)
     part_devices(settings.run.devices)
     environment = registry.environment(settings.env)

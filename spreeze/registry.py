@@ -45,13 +45,13 @@ def algorithm(name: str) -> Algorithm:
 
 def environment(name: str) -> Environment:
     """The environment called `name`: an entry point, `module:attribute`, or what `spreeze.envs` makes of it."""
+    from spreeze import envs
+
     points = entry_points("spreeze.envs")
-    if name in points:
+    if name in points and name not in envs.summaries():
         return _attribute(points[name], Environment)
     if ":" in name and not name.rpartition("-v")[2].isdigit():
         return _attribute(name, Environment)
-    from spreeze import envs
-
     return envs.environment(name)
 
 
@@ -76,7 +76,7 @@ def _attribute(path: str, kind: type[PlugIn]) -> PlugIn:
     module, _, attribute = path.partition(":")
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(f"plug-in '{path}' cannot be imported: {type(error).__name__}: {error}") from error
     if not isinstance(found, kind):
         raise UsageError(f"plug-in '{path}' is no {kind.__name__} but a {type(found).__name__}")
@@ -87,10 +87,12 @@ def listing() -> list[Listed]:
     """Every plug-in, imported to see whether it works; a broken one is listed with its reason."""
     from spreeze import envs
 
-    names = [*builtin_algorithms(), *entry_points("spreeze.algorithms")]
+    names = dict.fromkeys([*builtin_algorithms(), *entry_points("spreeze.algorithms")])
     algorithms = [_listed("algorithm", name, algorithm) for name in names]
-    known = [Listed("environment", name, summary) for name, summary in envs.summaries().items()]
-    return algorithms + known + [_listed("environment", n, environment) for n in entry_points("spreeze.envs")]
+    known = envs.summaries()
+    own = [Listed("environment", name, summary) for name, summary in known.items()]
+    others = [name for name in entry_points("spreeze.envs") if name not in known]
+    return algorithms + own + [_listed("environment", name, environment) for name in others]
 
 
 def _listed(kind: str, name: str, find: Any) -> Listed:

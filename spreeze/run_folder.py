@@ -35,14 +35,11 @@ def claim(folder: Path, fresh: bool) -> Iterator[Path]:
         RunFolderError: it cannot be written, another process holds it, or (fresh) a run is in it.
     """
     os.umask(0o077)
-    lock = _open_lock(folder, fresh)
+    lock = _lock(folder)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        holder = (folder / ".lock").read_text().strip()
-        os.close(lock)
-        raise RunFolderError(f"{folder} is in use by process {holder}; choose another --out, or stop it") from error
-    try:
+        if fresh and (folder / "config.yaml").exists():
+            remedy = f"`spreeze resume {folder}` goes on with it, or choose another --out"
+            raise RunFolderError(f"{folder} holds a run; {remedy}")
         os.ftruncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
         yield folder.resolve()
@@ -54,16 +51,19 @@ def claim(folder: Path, fresh: bool) -> Iterator[Path]:
         os.close(lock)
 
 
-def _open_lock(folder: Path, fresh: bool) -> int:
+def _lock(folder: Path) -> int:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if fresh and (folder / "config.yaml").exists():
-            raise RunFolderError(
-                f"{folder} holds a run; `spreeze resume {folder}` goes on with it, or choose another --out"
-            )
-        return os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except (OSError, ValueError) as error:
         raise RunFolderError(f"cannot write to the run folder {str(folder)!r}: {error}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = os.pread(lock, 20, 0).decode()
+        os.close(lock)
+        raise RunFolderError(f"{folder} is in use by process {holder}; choose another --out, or stop it") from error
+    return lock
 
 
 def find_run(given: str) -> Path:

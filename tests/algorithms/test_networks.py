@@ -63,8 +63,8 @@ def test_polyak_moves_the_target_by_its_rate_and_leaves_the_source() -> None:
         for parameter in module.parameters():
             nn.init.constant_(parameter, value)
     polyak(target, source, 0.25)
-    assert [float(p) for p in target.parameters()] == [1.5, 1.5]
-    assert [float(p) for p in source.parameters()] == [3.0, 3.0]
+    assert [p.item() for p in target.parameters()] == [1.5, 1.5]
+    assert [p.item() for p in source.parameters()] == [3.0, 3.0]
 
 
 @pytest.mark.parametrize("log_std", [-3.0, 0.0, 1.0])

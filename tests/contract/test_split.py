@@ -59,8 +59,11 @@ class Experience:
     def write(self) -> None:
         random = np.random.default_rng([SEED, self.blocks])
         fields = {n: random.normal(size=(4, 2, *f.shape)) for n, f in STAGE.stores["replay"].fields.items()}
-        last = random.normal(size=(2, 2))
-        self._writer.write(Block("replay", fields, np.ones((4, 2)), last, continues=self.blocks % 3 > 0))
+        continues = self.blocks % 3 > 0
+        if continues:
+            fields["observation"][0] = self._last
+        self._last = random.normal(size=(2, 2))
+        self._writer.write(Block("replay", fields, np.ones((4, 2)), self._last, continues))
         self.blocks += 1
 
 

@@ -11,6 +11,7 @@ from spreeze.transport.counters import (
     INCARNATION,
     ROWS,
     STOP,
+    TAKEN,
     UPDATES,
     VERSION,
     VERSION_INCARNATION,
@@ -64,7 +65,7 @@ def test_forgiving_begins_the_account_at_the_present_totals_and_changes_none() -
 def test_the_policy_lag_ignores_samplers_with_weights_of_a_dead_learner() -> None:
     counters = Counters.create(ROLES)
     learner = counters.row("learner-critic")
-    learner[[INCARNATION, VERSION]] = 2, 100
+    learner[[INCARNATION, TAKEN]] = 2, 100
     counters.row("sampler-0")[[VERSION_INCARNATION, VERSION]] = 2, 90
     counters.row("sampler-1")[[VERSION_INCARNATION, VERSION]] = 1, 5000
     assert counters.policy_lag == 10.0

@@ -1,0 +1,149 @@
+"""A short run under watch: who plays in it, what its counters say, and what it leaves behind."""
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from spreeze.cli import main
+from spreeze.run_folder import read_summary
+from spreeze.transport.counters import BEAT, WORDS, Counters
+from spreeze.transport.memory import SharedMemory
+
+TINY = (
+    *("--algo", "tests.faults.plugins:ALGORITHM", "--env", "tests.faults.plugins:ENVIRONMENT"),
+    *("--samplers", "1", "--envs-per-sampler", "4", "--batch-size", "32", "--replay-ratio", "8"),
+    *("--visualize", "none", "--evaluation-episodes", "1", "--evaluate-every", "0.5"),
+)
+"""Options of a run that needs next to nothing."""
+LIMIT_S = 60.0
+"""For whatever a test waits for."""
+
+
+def wait_for(what: Callable[[], Any], limit_s: float = LIMIT_S) -> float:
+    """Wait until `what` is true; return the seconds that took."""
+    begin = time.monotonic()
+    while not what():
+        assert time.monotonic() - begin < limit_s, "waited too long"
+        time.sleep(0.01)
+    return time.monotonic() - begin
+
+
+def open_files() -> list[str]:
+    """What the descriptors of this process are, those of pipes and terminals left out."""
+    gc.collect()
+    links = []
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            link = os.readlink(f"/proc/self/fd/{fd}")
+        except FileNotFoundError:
+            continue
+        if link.startswith(("/memfd:", "socket:", "anon_inode:")):
+            links.append(link.split("[")[0])
+    return sorted(links)
+
+
+@dataclass
+class Scene:
+    """One run folder, and the world around it before the run."""
+
+    folder: Path
+    runtime: Path
+    shm: list[str] = field(default_factory=lambda: sorted(os.listdir("/dev/shm")))
+    files: list[str] = field(default_factory=open_files)
+    seen: set[psutil.Process] = field(default_factory=set)
+    owner: int = field(default_factory=os.getpid)
+
+    def words(self, *options: str) -> list[str]:
+        """The command line of a tiny run in this folder."""
+        return ["run", *TINY, "--out", str(self.folder), *options]
+
+    def play(self, words: Sequence[str], meanwhile: Callable[[], Any] = lambda: None) -> int:
+        """Run a command in this process while `meanwhile` runs in a thread; return the exit code."""
+        self.owner = os.getpid()
+        with ThreadPoolExecutor(1) as thread:
+            script = thread.submit(meanwhile)
+            code = main(words)
+            script.result()
+        return code
+
+    def start(self, words: Sequence[str]) -> "subprocess.Popen[str]":
+        """Start a command in a process of its own."""
+        command = [sys.executable, "-m", "spreeze", *words]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.owner = process.pid
+        return process
+
+    def roles(self) -> dict[str, psutil.Process]:
+        """The living role processes by role."""
+        found = {}
+        for process in psutil.Process(self.owner).children(recursive=True):
+            try:
+                words = process.cmdline()
+            except psutil.Error:
+                continue
+            if "spreeze.roles.main" in words and process.status() != psutil.STATUS_ZOMBIE:
+                found[words[words.index("spreeze.roles.main") + 1]] = process
+        self.seen |= set(found.values())
+        return found
+
+    def counters(self, roles: Sequence[str]) -> Counters:
+        """The counters page of the run, once it is there."""
+        links = Path(f"/proc/{self.owner}/fd")
+        found: list[Path] = []
+
+        def look() -> bool:
+            found[:] = [link for link in links.iterdir() if "memfd:spreeze-counters" in _target(link)]
+            return bool(found)
+
+        wait_for(look)
+        with found[0].open("r+b") as file:
+            return Counters(SharedMemory(file.fileno(), (1 + len(roles)) * WORDS * 8), roles)
+
+    def await_roles(self, roles: Sequence[str]) -> Counters:
+        """Wait until all these roles work and steps are made; return their counters."""
+        counters = self.counters(roles)
+        wait_for(lambda: all(counters.row(role)[BEAT] > 0 for role in roles) and counters.env_steps > 0)
+        assert set(self.roles()) == set(roles)
+        return counters
+
+    def interrupt(self, number: int = signal.SIGINT) -> float:
+        """Send the orchestrator a signal; return the moment."""
+        os.kill(self.owner, number)
+        return time.monotonic()
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """summary.json."""
+        return read_summary(self.folder)
+
+    @property
+    def checkpoints(self) -> list[str]:
+        """Names of the finished checkpoints."""
+        return sorted(path.name for path in self.folder.glob("checkpoints/checkpoint-*"))
+
+    def assert_clean(self) -> None:
+        """No process, socket, runtime folder, shared memory or unfinished file is left."""
+        assert [process for process in self.seen if process.is_running()] == []
+        strangers = [p.info["cmdline"] or [] for p in psutil.process_iter(["cmdline"])]
+        assert [words for words in strangers if self.folder.name in words and "spreeze.roles.main" in words] == []
+        assert list(self.runtime.iterdir()) == []
+        assert sorted(os.listdir("/dev/shm")) == self.shm
+        assert open_files() == self.files
+        assert [path.name for path in self.folder.rglob("*") if path.suffix == ".part"] == []
+
+
+def _target(link: Path) -> str:
+    try:
+        return os.readlink(link)
+    except OSError:
+        return ""
