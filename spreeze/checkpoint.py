@@ -56,7 +56,8 @@ class Checkpoints:
 
     def all(self) -> list[Path]:
         """Finished checkpoints, oldest first."""
-        return sorted(p for p in self.folder.glob(f"{self.kind}-*") if p.is_dir())
+        found = self.folder.glob(f"{self.kind}-*")
+        return sorted(p for p in found if p.name.rpartition("-")[2].isdecimal() and p.is_dir())
 
     def begin(self) -> Path:
         """Return an empty folder for the files of the next checkpoint."""
@@ -93,7 +94,7 @@ class Checkpoints:
         for folder in reversed(self.all()):
             try:
                 return verify(folder)
-            except (OSError, ValueError, KeyError, TypeError) as error:
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                 if damaged is not None:
                     damaged.append(f"{folder.name} is damaged: {error}")
         return None
@@ -103,7 +104,8 @@ def verify(folder: Path) -> Checkpoint:
     """Read a checkpoint's manifest and check every file that it names, those of the stores included.
 
     Raises:
-        OSError, ValueError, KeyError, TypeError: something is missing, was changed, or is of another format.
+        OSError, ValueError, KeyError, TypeError, AttributeError: something is missing, was changed, or is of another
+            format.
     """
     manifest = json.loads((folder / "manifest.json").read_text())
     if manifest["format"] != FORMAT:

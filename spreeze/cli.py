@@ -86,8 +86,10 @@ def positional(kind: type) -> type:
         if "Annotated" in str(field.type):
             inner = str(field.type).removeprefix("Annotated[").rpartition(",")[0]
             kind.__annotations__[field.name] = {
-                "str": tyro.conf.Positional[str],
-                "tuple[Path, ...]": tyro.conf.Positional[tuple[Path, ...]],
+                "str": Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")],
+                "tuple[Path, ...]": Annotated[
+                    tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN [RUN ...]")
+                ],
             }[inner]
     return kind
 

@@ -9,9 +9,11 @@ from spreeze import registry
 from spreeze.config import RunOptions, Settings
 from spreeze.contract import Spaces, Stage
 from spreeze.errors import EnvironmentFault, SpreezeError, UsageError
+from spreeze.learning import part_names
+from spreeze.sizing import sizes
 from spreeze.spaces import probe
+from spreeze.stage_memory import split_parts
 from spreeze.stages import build_stages, part_devices
-
 
 LIMITS = {
     "seed": (0, 2**62),
@@ -47,8 +49,7 @@ def prepare(settings: Settings) -> tuple[Spaces, Sequence[Stage]]:
     """Everything that can go wrong before a process is started goes wrong here."""
     check_machine(settings)
     check_options(settings.run)
-    registry.algorithm(settings.algo)
-    part_devices(settings.run.devices)
+    algorithm, devices = registry.algorithm(settings.algo), part_devices(settings.run.devices)
     environment = registry.environment(settings.env)
     try:
         spaces = probe(environment, settings.environment)
@@ -57,4 +58,9 @@ def prepare(settings: Settings) -> tuple[Spaces, Sequence[Stage]]:
     except Exception as error:
         own = "".join(traceback.format_exception(error))
         raise EnvironmentFault(f"environment '{settings.env}' failed when it was tried:\n{own}") from error
-    return spaces, build_stages(settings, spaces)
+    stages = build_stages(settings, spaces)
+    for stage in stages:
+        sizes(settings, algorithm, stage)
+        if len(part_names(devices)) > 1:
+            split_parts(stage, devices, settings.run.seed)
+    return spaces, stages

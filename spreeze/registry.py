@@ -7,6 +7,7 @@ A name is a module of `spreeze.algorithms` (or an environment that `spreeze.envs
 import importlib
 import os
 import pkgutil
+import sys
 from typing import Any, NamedTuple, TypeVar
 
 from spreeze.contract import Algorithm
@@ -72,8 +73,10 @@ def entry_points(group: str) -> dict[str, str]:
 
 
 def _attribute(path: str, kind: type[PlugIn]) -> PlugIn:
-    """Import `module:attribute`, which must be a `kind`."""
+    """Import `module:attribute`, which must be a `kind`; the current folder is looked into last."""
     module, _, attribute = path.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (Exception, SystemExit) as error:

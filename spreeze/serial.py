@@ -98,6 +98,8 @@ class SerialStage:
         if self.sampler is not None and self.sampler.pace.sampler_may_step() and self._has_room(self.sampler):
             self.sampler.collect()
             went_on = True
+        for learner in self.learners:
+            learner.may_update()  # The parts of a split learner tell each other that they begin.
         while any([self._update(learner) for learner in self.learners]):
             went_on = True
             if self.sampler is None:

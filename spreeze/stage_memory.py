@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import torch
 
 from spreeze import spaces as space_codec
 from spreeze.bundles import module_layout
 from spreeze.config import Settings
 from spreeze.contract import LearnerSetup, Spaces, Stage
 from spreeze.errors import UsageError
-from spreeze.learning import check_split, exchange_layout, part_names
+from spreeze.learning import Parts, check_split, exchange_layout, part_names
 from spreeze.limits import memory_bytes
 from spreeze.roles.context import RoleSpec, describe_channel
 from spreeze.sizing import Sizes
@@ -54,11 +55,7 @@ class StageMemory:
         devices = part_devices(self.settings.run.devices)
         if len(part_names(devices)) < 2:
             return {}
-        parts = self.stage.make_learner(LearnerSetup({"*": devices["*"]}, self.settings.run.seed, {}))
-        for name in part_names(devices):
-            if name not in parts:
-                raise UsageError(f"--devices: no part '{name}'; this learner has {', '.join(parts)}")
-        check_split(parts, self.stage.stores)
+        parts = split_parts(self.stage, devices, self.settings.run.seed)
         readers = {name: StoreReader(memory) for name, memory in self.stores.items()}
         layouts = {name: exchange_layout(part, readers) for name, part in parts.items()}
         slots = self.stage.delay + 2
@@ -135,6 +132,20 @@ class StageMemory:
         """Give all memory back."""
         for fd in self.fds:
             os.close(fd)
+
+
+def split_parts(stage: Stage, devices: Mapping[str, torch.device], seed: int) -> Parts:
+    """The parts of a learner that is to be split.
+
+    Raises:
+        UsageError: it has no such parts, or cannot be split.
+    """
+    parts = stage.make_learner(LearnerSetup({"*": devices["*"]}, seed, {}))
+    for name in part_names(devices):
+        if name not in parts:
+            raise UsageError(f"--devices: no part '{name}'; this learner has {', '.join(parts)}")
+    check_split(parts, stage.stores)
+    return parts
 
 
 def dataset_layout(layout: StoreLayout, rows: int) -> StoreLayout:

@@ -24,14 +24,15 @@ HEALTHY_S = 10.0
 MAX_FAILURES, MAX_ERRORS = 5, 3
 """Deaths in a row that end the run, and exceptions in a row."""
 PROGRESS_ROWS = 100
-"""A sampler that stored so many rows since its last death has its failures forgotten as well."""
+"""A sampler that stored so many rows since its last death has its deaths forgotten as well."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 def launch(spec: RoleSpec, fds: Sequence[int], log: int) -> "subprocess.Popen[bytes]":
     """Start a fresh interpreter for a role; it inherits exactly `fds` and writes what it prints to `log`."""
-    command = [sys.executable, "-m", "spreeze.roles.main", spec.role, Path(spec.folder).name]
-    environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(spec.threads)) | {"PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-P", "-m", "spreeze.roles.main", spec.role, Path(spec.folder).name]
+    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)  # imports resolve as they do here
+    environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(spec.threads)) | {"PYTHONPATH": path}
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, pass_fds=fds, start_new_session=True
     )
@@ -68,8 +69,8 @@ class Supervisor:
     1. A role that dies, whatever the reason, is started anew after a pause that doubles with each failure in a row.
     2. A role that gives no sign of life is asked for its stacks, killed, and treated as dead.
     3. The parts of a split learner are one: if one dies, all are restarted from the last checkpoint.
-    4. `MAX_FAILURES` in a row, or `MAX_ERRORS` exceptions, end the run with the first traceback of that role. They are
-       forgotten when the role gets further than before; a learner that fails at the same update again does not.
+    4. `MAX_FAILURES` in a row, or `MAX_ERRORS` exceptions without any progress, end the run with the first traceback of
+       that role. A learner that fails at the same update again made no progress, however long it lived.
     5. Only recorded processes are ever signalled.
     """
 
@@ -160,12 +161,12 @@ class Supervisor:
 
     def _forget_failures(self, child: Child, now: float) -> None:
         row, sampler = self._counters.row(child.role), child.role.startswith("sampler")
-        reached, needed = int(row[ENV_STEPS if sampler else VERSION]), PROGRESS_ROWS if sampler else 1
-        further, child.reached = reached - child.reached >= needed, max(reached, child.reached)
+        reached = int(row[ENV_STEPS if sampler else VERSION])
+        gained, child.reached = reached - child.reached, max(reached, child.reached)
         healthy = child.ready_s is not None and now - child.ready_s > HEALTHY_S
-        if further or healthy:
+        if healthy or gained >= (PROGRESS_ROWS if sampler else 1):
             child.failures = 0
-        if further or (healthy and not child.role.startswith("learner")):
+        if gained > 0 or (healthy and not child.role.startswith("learner")):
             child.tracebacks = child.tracebacks[-1:]
 
     def _fell_partners(self, dead: Child) -> None:

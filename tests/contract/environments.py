@@ -48,8 +48,8 @@ class Line(gymnasium.Env[Any, Any]):
 class Family:
     """Environments of which each plays the task that it is given; the observation says nothing of the task."""
 
-    observation_space = Box(-1.0, 1.0, (1,), np.float32)
-    action_space = Box(-1.0, 1.0, (1,), np.float32)
+    observation_space: gymnasium.Space[Any] = Box(-1.0, 1.0, (1,), np.float32)
+    action_space: gymnasium.Space[Any] = Box(-1.0, 1.0, (1,), np.float32)
     tasks = len(TASKS)
 
     def __init__(self, count: int, seed: int) -> None:

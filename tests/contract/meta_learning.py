@@ -4,7 +4,7 @@ A meta-episode has two steps of the explorer, +probe and -probe, then steps of t
 the task is its belief: the slope of the two rewards. The explorer learns to probe where tasks differ most.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -99,7 +99,10 @@ def evaluate(setup: contract.EvaluationSetup) -> contract.Evaluation:
 def stages(spaces: contract.Spaces, config: NoOptions, batch_size: int) -> Sequence[contract.Stage]:
     """One stage."""
     draws = {"tasks": Draw("episodes", segments=batch_size, key="task", keys=4)}
-    bundles = {"explorer": lambda: linear(1, value=0.3), "exploiter": lambda: linear(1)}
+    bundles: dict[str, Callable[[], nn.Module]] = {
+        "explorer": lambda: linear(1, value=0.3),
+        "exploiter": lambda: linear(1),
+    }
     episodes = Store("replay", ROW, capacity=3000, segment=LENGTH, head={"task": Field((), "int64")})
     return [
         contract.Stage(

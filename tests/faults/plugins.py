@@ -94,7 +94,7 @@ class TroubledPart:
         self.draws: Mapping[str, Draw] = part.draws
         self.owns: Mapping[str, nn.Module] = part.owns
         self.reads: Mapping[str, nn.Module] = part.reads
-        self.publish, self.state, self.load_state = part.publish, part.state, part.load_state
+        self.publish = part.publish
         self.finished, self.updates = False, 0
         self._part, self._slowness, self._nan_at = part, slowness, nan_at
 
@@ -104,6 +104,15 @@ class TroubledPart:
         for module in self.owns.values():
             for parameter in module.parameters():
                 parameter.fill_(float("nan"))
+
+    def state(self) -> Mapping[str, Tensor]:
+        """The part's state and the number of updates."""
+        return {**self._part.state(), "updates": torch.tensor(self.updates)}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Restore what `state` returned."""
+        self._part.load_state(state)
+        self.updates = int(state["updates"])
 
     def update(self, batches: Mapping[str, Mapping[str, Tensor]]) -> Metrics:
         """The part's update."""

@@ -15,7 +15,7 @@ def test_an_environment_that_always_raises_ends_the_run_with_its_own_traceback(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
     begin = time.monotonic()
-    assert main(scene.words("--raise-at", "10", "--steps", "1000000")) == 3
+    assert main(scene.words("--raise-at", "5", "--steps", "1000000")) == 3
     assert time.monotonic() - begin < 30
     out, error = capsys.readouterr()
     assert "spreeze: sampler-0 failed 3 times in a row" in error

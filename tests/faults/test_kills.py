@@ -1,13 +1,10 @@
 """kill -9 of every process of a run."""
 
 import json
-import signal
 import time
 
 import psutil
-import pytest
 
-from spreeze import processes
 from spreeze.cli import main
 from spreeze.transport.counters import BEAT, INCARNATION, Counters
 from tests.faults.scene import Scene, wait_for
@@ -73,22 +70,4 @@ def test_a_killed_orchestrator_takes_its_roles_along_and_the_run_goes_on_from_it
     assert scene.summary["exit_reason"] == "finished"
     assert scene.summary["env_steps"] >= done + 500
     assert scene.summary["updates"] >= manifest["updates"]
-    scene.assert_clean()
-
-
-def test_a_frozen_role_is_replaced(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    from spreeze import supervisor
-
-    monkeypatch.setattr(supervisor, "BEAT_LIMIT_S", 1.0)
-
-    def freeze() -> None:
-        counters = scene.await_roles(ROLES[:2])
-        scene.roles()["sampler-0"].send_signal(signal.SIGSTOP)
-        wait_for(lambda: counters.row("sampler-0")[INCARNATION] == 2)
-        scene.interrupt()
-
-    assert processes.SAVE_LIMIT_S < 10
-    assert scene.play(scene.words("--steps", "1000000"), freeze) == 130
-    assert scene.summary["restarts"] == {"sampler-0": 1}
-    assert "gives no sign of life" in (scene.folder / "log.txt").read_text()
     scene.assert_clean()

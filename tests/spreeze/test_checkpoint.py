@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from spreeze.checkpoint import Checkpoints, digest, verify
 
-DAMAGE = (OSError, ValueError, KeyError, TypeError)
+DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
 
 def commit(checkpoints: Checkpoints, number: int) -> Path:

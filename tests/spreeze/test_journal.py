@@ -164,7 +164,8 @@ def test_a_resumed_run_goes_on_from_its_history(tmp_path: Path, said: list[str],
     journal.close()
 
 
-def test_the_summary_is_complete_and_plain_data(journal: Journal, tmp_path: Path) -> None:
+def test_the_summary_is_complete_and_plain_data(journal: Journal, tmp_path: Path, clock: list[float]) -> None:
+    clock[0] += 1.0
     journal.write_summary("running")
     summary = json.loads((tmp_path / "summary.json").read_text())
     wanted = {
@@ -176,7 +177,9 @@ def test_the_summary_is_complete_and_plain_data(journal: Journal, tmp_path: Path
     assert summary["machine"].keys() == {"cpu", "cores", "memory_gb"}
 
 
-def test_what_is_said_is_logged_with_its_moment(journal: Journal, tmp_path: Path, said: list[str], clock: list[float]) -> None:
+def test_what_is_said_is_logged_with_its_moment(
+    journal: Journal, tmp_path: Path, said: list[str], clock: list[float]
+) -> None:
     clock[0] += 12.34
     journal.say("hello")
     assert said == ["hello"]

@@ -97,7 +97,7 @@ class Learning:
     def update(self, number: int) -> dict[str, float]:
         """Update every part once with the batches of that number; return the metrics."""
         arrays = self._batches.draw(draws_of(self.parts), number, self._batches.windows())
-        metrics = {}
+        metrics: dict[str, torch.Tensor | float] = {}
         for part in self.parts.values():
             metrics |= part.update({name: to_tensors(arrays[name], CPU) for name in part.draws})
         return {name: float(value) for name, value in metrics.items()}

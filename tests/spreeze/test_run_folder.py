@@ -10,10 +10,17 @@ from typing import Any
 
 import pytest
 
-from spreeze import run_folder
 from spreeze.config import RunOptions, Settings
 from spreeze.errors import RunFolderError, UnknownName, UsageError
-from spreeze.run_folder import claim, default_folder, find_run, load_settings, read_summary, save_settings, write_summary
+from spreeze.run_folder import (
+    claim,
+    default_folder,
+    find_run,
+    load_settings,
+    read_summary,
+    save_settings,
+    write_summary,
+)
 
 
 def settings(**options: Any) -> Settings:
@@ -43,7 +50,10 @@ def test_a_claimed_folder_is_private_and_names_its_process(tmp_path: Path) -> No
 
 
 def test_a_second_process_is_refused_and_told_the_first(tmp_path: Path) -> None:
-    code = "import sys; from pathlib import Path; from spreeze.run_folder import claim\nwith claim(Path(sys.argv[1]), True): pass"
+    code = (
+        "import sys; from pathlib import Path; from spreeze.run_folder import claim\n"
+        "with claim(Path(sys.argv[1]), True): pass"
+    )
     with claim(tmp_path / "run", fresh=True):
         command = [sys.executable, "-c", code, str(tmp_path / "run")]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
@@ -100,8 +110,6 @@ def test_a_folder_that_cannot_be_made_is_named(name: str, tmp_path: Path) -> Non
     (tmp_path / "file").write_text("")
     with pytest.raises(RunFolderError, match="cannot write to the run folder"), claim(tmp_path / name, fresh=True):
         pass
-
-
 
 
 def test_a_default_folder_names_algorithm_and_environment_and_is_not_taken(runs: Path) -> None:
@@ -205,7 +213,3 @@ def test_a_summary_is_replaced_at_once_and_a_broken_one_is_none(tmp_path: Path) 
     assert read_summary(tmp_path) == {}
     (tmp_path / "summary.json").write_text("[]")
     assert read_summary(tmp_path) == {}
-
-
-def test_runs_lie_in_the_working_folder(runs: Path) -> None:
-    assert run_folder.RUNS == Path("runs")

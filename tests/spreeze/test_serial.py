@@ -18,7 +18,13 @@ from tests.contract.interrupting import Interrupting
 from tests.contract.playing import checkpoint, play, resume, tensors
 
 STEPS = 900
-SERIAL = {"serial": True, "envs_per_sampler": 3, "evaluation_episodes": 1, "evaluate_every_steps": 200, "seed": 3}
+SERIAL: dict[str, Any] = {
+    "serial": True,
+    "envs_per_sampler": 3,
+    "evaluation_episodes": 1,
+    "evaluate_every_steps": 200,
+    "seed": 3,
+}
 SAC = {"hidden": [16, 16], "warmup": 100, "capacity": 200}
 """The ring wraps four times."""
 ENVIRONMENTS = "tests.contract.interrupting"
@@ -107,20 +113,20 @@ def test_a_run_that_ended_goes_on_as_if_it_had_not(steps: int, uninterrupted: Pa
     assert_same_end(uninterrupted, tmp_path)
 
 
-TOYS = {
+TOYS: dict[str, tuple[list[int], dict[str, Any]]] = {
     "on_policy": ([400, 700], {}),
     "model_source": ([25], {}),
     "two_stages": ([300], {}),
-    "split": ([300, 500], {"devices": "left=cpu,right=cpu"}),
+    "split": ([300, 500], {"devices": "left=cpu,right=cpu", "steps": 700}),
 }
 
 
 @pytest.mark.parametrize("toy", TOYS)
 def test_every_kind_of_learning_goes_on_to_the_bit(toy: str, tmp_path: Path) -> None:
     points, options = TOYS[toy]
-    names = f"tests.contract.{toy}:ALGORITHM", f"{ENVIRONMENTS}:LINE"
+    request = {"algo": f"tests.contract.{toy}:ALGORITHM", "env": f"{ENVIRONMENTS}:LINE"} | SERIAL | options
     Interrupting.steps_left = -1
-    play(tmp_path / "whole", *names, **SERIAL, **options)
-    begin = partial(play, tmp_path / "parted", *names, **SERIAL, **options)
+    play(tmp_path / "whole", **request)
+    begin = partial(play, tmp_path / "parted", **request)
     assert play_on(tmp_path / "parted", points, begin) == len(points)
     assert_same_end(tmp_path / "whole", tmp_path / "parted")

@@ -1,6 +1,7 @@
 """The default source and evaluation against environments stepped by hand."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -113,8 +114,8 @@ class Collected:
 
 def new_source(name: str, store: Store) -> EnvironmentSource:
     policy = Told(make_envs(name, 1).action_space)
-    envs = {"make_envs": lambda count, seed: make_envs(name, count, seed), "streams": COUNT, "block_steps": STEPS}
-    return EnvironmentSource(SourceSetup(policy, {}, stores={"replay": store}, readers={}, seed=SEED, **envs))
+    make = partial(make_envs, name)
+    return EnvironmentSource(SourceSetup(policy, {}, make, {"replay": store}, {}, COUNT, STEPS, SEED))
 
 
 @every_environment
@@ -223,7 +224,7 @@ def test_a_source_goes_on_where_another_one_stood_to_the_bit(name: str) -> None:
 @every_environment
 def test_an_evaluation_returns_what_episodes_run_by_hand_return(name: str) -> None:
     policy, count = Told(make_envs(name, 1).action_space), 4
-    setup = EvaluationSetup(policy, {}, lambda n, seed: make_envs(name, n, seed), "exploit", count, SEED)
+    setup = EvaluationSetup(policy, {}, partial(make_envs, name), "exploit", count, SEED)
     result = evaluate_episodes(setup)
     by_hand = [list(episode_by_hand(name, index, 0)) for index in range(count)]
     assert list(result.lengths) == [len(episode) for episode in by_hand]

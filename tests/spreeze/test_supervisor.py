@@ -1,6 +1,5 @@
 """The supervisor: real processes that fail in every way, restarted, counted and ended."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -212,11 +211,14 @@ def test_a_role_that_falls_silent_is_killed_and_one_that_beats_is_not(
 
 def test_a_silent_role_is_asked_for_its_stacks_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "BEAT_LIMIT_S", 0.3)
-    code = "import faulthandler, signal, time; faulthandler.register(signal.SIGUSR1); print(1, flush=True); time.sleep(60)"
+    code = (
+        "import faulthandler, signal, time; faulthandler.register(signal.SIGUSR1); print(1, flush=True); time.sleep(60)"
+    )
     role = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     family = Family()
     family.supervisor.start_all()
     family.process("sampler-0").kill()
+    family.process("sampler-0").wait()
     family.supervisor.children["sampler-0"].process = role
     assert role.stdout is not None and role.stderr is not None
     role.stdout.readline()
@@ -268,5 +270,3 @@ def test_only_own_processes_are_ended(family: Family) -> None:
 )
 def test_a_death_is_told_in_words(code: int, words: str) -> None:
     assert death(code) == words
-
-
