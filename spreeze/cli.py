@@ -15,6 +15,8 @@ from spreeze.config import RunOptions, Settings, Unset
 from spreeze.errors import SpreezeError, UnknownName, UsageError
 from spreeze.signals import Interrupted
 
+BEGUN_S = time.monotonic()
+
 OVERVIEW = """usage: spreeze COMMAND [options]
 
 Train reinforcement-learning policies as fast as one computer can.
@@ -266,10 +268,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
 
 
 def process_age_s() -> float:
-    """Seconds since this process was started: a run's clock begins when the user pressed Enter."""
-    import psutil
-
-    return max(time.time() - psutil.Process().create_time(), 0.0)
+    """Seconds since the interpreter came here: a run's clock begins with the command, not when all is imported."""
+    return time.monotonic() - BEGUN_S
 
 
 def main(argv: Sequence[str] | None = None) -> int:

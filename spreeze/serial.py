@@ -4,9 +4,10 @@ A serial run is a pure function of its settings, to the bit: nothing in it depen
 checkpoint exactly where it stood, open episodes included.
 """
 
-import os
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.numpy import load_file, save_file
 
@@ -21,7 +22,7 @@ from spreeze.stage_hub import StageHub, inherited_file
 from spreeze.status import Status
 from spreeze.transport.messages import Line
 
-SOURCE = "source.safetensors"
+SOURCE, EVALUATION = "source.safetensors", "evaluation.safetensors"
 GENERATOR = "generator"
 
 
@@ -49,7 +50,7 @@ class SerialStage:
             learner.publish_due = lambda: False  # by turns, not by time
             learner.begin()
         self.sampler = Sampler(self._context("sampler-0")) if "sampler-0" in roles else None
-        self.evaluator = self._evaluator() if "evaluator" in roles else None
+        self.evaluator = self._evaluator(self._context("evaluator")) if "evaluator" in roles else None
         if self.sampler is not None:
             self.sampler.fresh.refresh()
             self._restore_source(self.sampler)
@@ -59,11 +60,15 @@ class SerialStage:
         given = str(inherited) if inherited.exists() else ""
         saved = str(self.checkpoint.folder) if self.checkpoint else ""
         spec = self.memory.spec(role, 1, self.hub.folder, self.hub.socket, saved, given)
-        return RoleContext(spec, Line(self.hub.socket, role))
+        context = RoleContext(spec, Line(self.hub.socket, role))
+        context.ready()
+        return context
 
-    def _evaluator(self) -> Evaluator:
-        context = self._context("evaluator")
-        return Evaluator(context, context.fresh_modules())
+    def _evaluator(self, context: RoleContext) -> Evaluator:
+        evaluator = Evaluator(context, context.fresh_modules())
+        if self.checkpoint is not None:
+            evaluator.load_state(load_file(self.checkpoint.folder / EVALUATION))
+        return evaluator
 
     def _restore_source(self, sampler: Sampler) -> None:
         if self.checkpoint is None:
@@ -140,7 +145,7 @@ class SerialStage:
     def save(self) -> None:
         """Write a checkpoint and wait for it."""
         saver = self.hub.saver
-        saver.request(self.hub.describe, self._add_source)
+        saver.request(self.hub.describe, self._add_own)
         while saver.busy:
             for learner in self.learners:
                 learner.context.alive()
@@ -149,14 +154,12 @@ class SerialStage:
         if problem:
             raise CheckpointError(f"the checkpoint could not be written: {problem}")
 
-    def _add_source(self, staging: Path) -> None:
-        if self.sampler is None:
-            return
-        arrays = dict(self.sampler.source.state())
-        arrays[GENERATOR] = self.sampler.generator.get_state().numpy()
-        save_file({name: array.copy() for name, array in arrays.items()}, staging / SOURCE)
-        with (staging / SOURCE).open("rb") as file:
-            os.fsync(file.fileno())
+    def _add_own(self, staging: Path) -> None:
+        if self.sampler is not None:
+            own = {GENERATOR: self.sampler.generator.get_state().numpy()}
+            save_arrays({**self.sampler.source.state(), **own}, staging / SOURCE)
+        if self.evaluator is not None:
+            save_arrays(self.evaluator.state(), staging / EVALUATION)
 
     def close(self) -> None:
         """Give everything back."""
@@ -164,3 +167,8 @@ class SerialStage:
         for role in roles:
             role.context.line.close()  # type: ignore[attr-defined]
         self.hub.close()
+
+
+def save_arrays(arrays: Mapping[str, np.ndarray], path: Path) -> None:
+    """Write arrays of any memory layout."""
+    save_file({name: array.copy() for name, array in arrays.items()}, path)

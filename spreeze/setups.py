@@ -45,7 +45,7 @@ class SourceSetup(NamedTuple):
     modules: Mapping[str, nn.Module]
     """The bundles by name, kept fresh between calls of `collect`."""
     make_envs: Callable[[int, int], VectorEnv]
-    """(count, seed) -> environments stepped together."""
+    """(count, seed) -> environments stepped together, with all that the plug-in's `make_vector` gave them."""
     stores: Mapping[str, Store]
     readers: Mapping[str, Reader]
     """By store name: model-based sources draw their start states here."""

@@ -13,7 +13,7 @@ import msgpack
 
 from spreeze.errors import EnvironmentFault, LearnerFault, SpreezeError
 from spreeze.roles.context import RoleSpec
-from spreeze.transport.counters import BEAT, ENV_STEPS, VERSION, Counters
+from spreeze.transport.counters import BEAT, ENV_STEPS, TAKEN, VERSION, Counters
 
 START_LIMIT_S = 120.0
 """Until a role must have said hello."""
@@ -23,8 +23,8 @@ HEALTHY_S = 10.0
 """A role that lived this long after its hello has its failures forgotten."""
 MAX_FAILURES, MAX_ERRORS = 5, 3
 """Deaths in a row that end the run, and exceptions in a row."""
-PROGRESS_ROWS = 100
-"""A sampler that stored so many rows since its last death has its deaths forgotten as well."""
+PROGRESS = 100
+"""Rows of a sampler, or updates of a learner, beyond those of its last death that have its failures forgotten as well."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -160,13 +160,14 @@ class Supervisor:
             self._fell_partners(child)
 
     def _forget_failures(self, child: Child, now: float) -> None:
-        row, sampler = self._counters.row(child.role), child.role.startswith("sampler")
-        reached = int(row[ENV_STEPS if sampler else VERSION])
+        kind = child.role.partition("-")[0]
+        word, enough = {"sampler": (ENV_STEPS, PROGRESS), "learner": (TAKEN, PROGRESS)}.get(kind, (VERSION, 1))
+        reached = int(self._counters.row(child.role)[word])
         gained, child.reached = reached - child.reached, max(reached, child.reached)
         healthy = child.ready_s is not None and now - child.ready_s > HEALTHY_S
-        if healthy or gained >= (PROGRESS_ROWS if sampler else 1):
+        if healthy or gained >= enough:
             child.failures = 0
-        if gained > 0 or (healthy and not child.role.startswith("learner")):
+        if gained >= enough or (healthy and kind != "learner") or (gained > 0 and kind == "sampler"):
             child.tracebacks = child.tracebacks[-1:]
 
     def _fell_partners(self, dead: Child) -> None:

@@ -79,7 +79,7 @@ def open_channel(data: Mapping[str, Any]) -> WeightChannel:
 
 
 class LivelyEnvs:
-    """Environments stepped together that call `beat` before every step."""
+    """Environments stepped together that call `beat` before every step; what else they offer passes through."""
 
     def __init__(self, envs: VectorEnv, beat: Callable[[], None]) -> None:
         self._envs, self._beat = envs, beat
@@ -90,6 +90,9 @@ class LivelyEnvs:
         """Step all environments with `actions` (N, ...)."""
         self._beat()
         return self._envs.step(actions)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._envs, name)
 
 
 class RoleContext:

@@ -1,9 +1,11 @@
 """The evaluator: measures the newest policy on environments of its own and keeps the best."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import torch
 from safetensors.torch import save_file
 
 from spreeze.bundles import FreshModules
@@ -25,7 +27,7 @@ class Evaluator:
 
     def __init__(self, context: RoleContext, fresh: FreshModules) -> None:
         self.context, self.fresh = context, fresh
-        self.policy, _ = build_policy(context.stage, fresh.modules, context.seed(1))
+        self.policy, self.generator = build_policy(context.stage, fresh.modules, context.seed(1))
         self._envs: dict[int, VectorEnv] = {}
         self.best = Checkpoints(context.folder / "checkpoints", "best", keep=1)
         self.best_return = self._previous_best()
@@ -59,6 +61,22 @@ class Evaluator:
             self.best_return = mean
             keep_best(self.best, self.fresh, mean, self.context.spec.stage)
         self.report(result, version, begun)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What `load_state` needs to go on with the next episodes and draws."""
+        envs = {f"{count}/{name}": array for count, e in self._envs.items() for name, array in e.state().items()}
+        return envs | {"generator": self.generator.get_state().numpy()}
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on where the evaluator that gave `state` stood."""
+        self.generator.set_state(torch.from_numpy(state["generator"]))
+        envs: dict[int, dict[str, np.ndarray]] = {}
+        for key, array in state.items():
+            count, _, name = key.partition("/")
+            if name:
+                envs.setdefault(int(count), {})[name] = array
+        for number, arrays in envs.items():
+            self.make_envs(number, self.context.seed(EVALUATION_STREAM)).load_state(arrays)
 
     def report(self, result: Evaluation, version: Version, begun: int) -> None:
         """Tell the orchestrator, with the version that was measured and the moment it was taken."""

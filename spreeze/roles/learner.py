@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from spreeze.bundles import publish
 from spreeze.contract import LearnerSetup, Part
+from spreeze.errors import LearnerFault
 from spreeze.learning import Batches, Exchange, JointUpdates, MetricMeans, SplitUpdates, rows_of
 from spreeze.pacing import Every, FreePace, wait_until
 from spreeze.roles.context import RoleContext, open_channel
@@ -28,7 +29,14 @@ UPDATE = "spreeze.update"
 
 
 def save_part(folder: Path, name: str, part: Part, update: int) -> None:
-    """Write one part's state to `folder`, on the disk when this returns."""
+    """Write one part's state to `folder`, on the disk when this returns.
+
+    Raises:
+        LearnerFault: a parameter is NaN or infinite; a learner restarted from it would never recover.
+    """
+    for owned, module in part.owns.items():
+        if not all(torch.isfinite(parameter).all() for parameter in module.parameters()):
+            raise LearnerFault(f"NaN or infinity in {owned} after update {update}; not saved")
     path = folder / f"part-{name}.safetensors"
     tensors = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in part.state().items()}
     save_file(tensors | {UPDATE: torch.tensor(update)}, path)

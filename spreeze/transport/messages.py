@@ -67,8 +67,10 @@ class Hub:
         self._socket.setsockopt(zmq.RCVHWM, 10_000)
         self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+        self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self._socket.bind(f"ipc://{path}")
         self.dropped = 0
+        self._held: dict[str, list[bytes]] = {}
 
     def receive(self, timeout_s: float) -> Iterator[Message]:
         """Yield what has arrived, waiting at most `timeout_s` for the first; count and drop what is malformed."""
@@ -79,12 +81,20 @@ class Hub:
             if message is None or frames[0] != message.role.encode():
                 self.dropped += 1
             else:
+                for frame in self._held.pop(message.role, ()):
+                    self._deliver(message.role, frame)
                 yield message
             wait_ms = 0
 
     def send(self, role: str, kind: str, **data: Any) -> None:
-        """Say `kind` to `role`; lost if the role is not there."""
-        self._socket.send_multipart([role.encode(), encode(Message(role, kind, data))])
+        """Say `kind` to `role`; held until its first word if it is not there yet."""
+        self._deliver(role, encode(Message(role, kind, data)))
+
+    def _deliver(self, role: str, frame: bytes) -> None:
+        try:
+            self._socket.send_multipart([role.encode(), frame], zmq.NOBLOCK)
+        except zmq.ZMQError:  # nobody of that name is connected, or it does not listen
+            self._held.setdefault(role, []).append(frame)
 
     def close(self) -> None:
         """Close the socket."""

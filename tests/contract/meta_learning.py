@@ -4,7 +4,8 @@ A meta-episode has two steps of the explorer, +probe and -probe, then steps of t
 the task is its belief: the slope of the two rewards. The explorer learns to probe where tasks differ most.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -44,17 +45,16 @@ class MetaPolicy:
         age, probes = state
         told = torch.stack((step.previous_action[:, 0], step.previous_reward), 1)[:, :, None]
         probes = torch.where(age[:, None, None] == torch.arange(1, PROBES + 1), told, probes)
-        exploring = mode == "explore"
-        action = probe(self.explorer) * (1 - 2 * age)[:, None] if exploring else self.exploiter(belief(probes))
+        action = probe(self.explorer) * (1 - 2 * age)[:, None] if mode == "explore" else self.exploiter(belief(probes))
         return action.clamp(-1, 1), (age + 1, probes), {}
 
 
 @torch.inference_mode()
 def play(envs: VectorEnv, policy: contract.Policy, random: np.random.Generator) -> tuple[dict[str, np.ndarray], ...]:
     """One meta-episode of a random task in every environment: its fields (L, N, ...), and its head (N,)."""
-    assert isinstance(envs, Family), "this algorithm needs a family of tasks"
-    task, state, rows = random.integers(envs.tasks, size=envs.count), policy.initial_state(envs.count), []
-    seen, action, reward = envs.begin(task), np.zeros((envs.count, 1), np.float32), np.zeros(envs.count, np.float32)
+    family = cast(Family, envs)  # what an environment offers beside VectorEnv passes through `make_envs`
+    task, state, rows = random.integers(family.tasks, size=envs.count), policy.initial_state(envs.count), []
+    seen, action, reward = family.begin(task), np.zeros((envs.count, 1), np.float32), np.zeros(envs.count, np.float32)
     for age in range(LENGTH):
         told = map(torch.from_numpy, (seen, action, reward, np.full(envs.count, age == 0)))
         chosen, state, _ = policy.act(Step(*told), state, "explore" if age < PROBES else "exploit")
@@ -97,20 +97,17 @@ def evaluate(setup: contract.EvaluationSetup) -> contract.Evaluation:
 
 
 def stages(spaces: contract.Spaces, config: NoOptions, batch_size: int) -> Sequence[contract.Stage]:
-    """One stage."""
     draws = {"tasks": Draw("episodes", segments=batch_size, key="task", keys=4)}
-    bundles: dict[str, Callable[[], nn.Module]] = {
-        "explorer": lambda: linear(1, value=0.3),
-        "exploiter": lambda: linear(1),
-    }
     episodes = Store("replay", ROW, capacity=3000, segment=LENGTH, head={"task": Field((), "int64")})
     return [
         contract.Stage(
             name="meta",
             stores={"episodes": episodes},
-            bundles=bundles,
+            bundles={"explorer": lambda: linear(1, 1, 0.3), "exploiter": lambda: linear(1)},
             make_policy=lambda modules, generator: MetaPolicy(modules),
-            make_learner=lambda setup: {"meta": MetaPart({k: make() for k, make in bundles.items()}, draws, 0.02)},
+            make_learner=lambda _: {
+                "meta": MetaPart({"explorer": linear(1, 1, 0.3), "exploiter": linear(1)}, draws, rate=0.02)
+            },
             make_source=MetaEpisodes,
             evaluate=evaluate,
             pace=contract.Pace(ratio=contract.Range(8, 1, 64)),

@@ -20,6 +20,4 @@ def scene(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
         made = Scene(tmp_path / f"run-{tmp_path.name}", Path(runtime))
         yield made
         os.umask(before)
-        for process in made.seen:
-            if process.is_running():
-                process.kill()
+        made.close()

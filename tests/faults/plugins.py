@@ -50,6 +50,8 @@ class TroubleConfig(sac.SACConfig):
     """Seconds that an evaluation takes longer."""
     nan_at: int = 0
     """Update at which the critic becomes NaN."""
+    end: Path | None = None
+    """File that ends the learning."""
     slow_sampler_at: float = NEVER
     """Seconds after its first step at which a sampler becomes three times slower."""
     slow_learner_at: float = NEVER
@@ -90,13 +92,18 @@ class TroubledSource:
 class TroubledPart:
     """A part of the learner, slowed, or NaN from some update on."""
 
-    def __init__(self, part: Part, slowness: Slowness, nan_at: int) -> None:
+    def __init__(self, part: Part, slowness: Slowness, nan_at: int, end: Path | None) -> None:
         self.draws: Mapping[str, Draw] = part.draws
         self.owns: Mapping[str, nn.Module] = part.owns
         self.reads: Mapping[str, nn.Module] = part.reads
         self.publish = part.publish
-        self.finished, self.updates = False, 0
-        self._part, self._slowness, self._nan_at = part, slowness, nan_at
+        self.updates = 0
+        self._part, self._slowness, self._nan_at, self._end = part, slowness, nan_at, end
+
+    @property
+    def finished(self) -> bool:
+        """Whether the file is there that ends the learning."""
+        return self._end is not None and self._end.exists()
 
     @torch.no_grad()
     def poison(self) -> None:
@@ -127,7 +134,7 @@ class TroubledPart:
 def _learner(stage: Stage, config: TroubleConfig, setup: LearnerSetup) -> Mapping[str, Part]:
     slow, nan_at = partial(Slowness, config.slow_learner_at, config.slow_for), {"critic": config.nan_at}
     parts = stage.make_learner(setup)
-    return {name: TroubledPart(part, slow(), nan_at.get(name, 0)) for name, part in parts.items()}
+    return {name: TroubledPart(part, slow(), nan_at.get(name, 0), config.end) for name, part in parts.items()}
 
 
 def _source(config: TroubleConfig, setup: SourceSetup) -> Source:
@@ -164,8 +171,8 @@ class TroubleOptions:
     """Step at which every vector of environments raises."""
     raise_with: float = 0.0
     """Probability with which a step of one environment raises."""
-    gate: Path | None = None
-    """File until which every step takes 20 ms."""
+    dawdle_s: float = 0.0
+    """Seconds that every step takes longer."""
 
 
 class TroubledEnvs:
@@ -184,8 +191,7 @@ class TroubledEnvs:
             raise RuntimeError("the motor burned out")
         if (self._random.random(self.count) < self._options.raise_with).any():
             raise RuntimeError("the motor stuttered")
-        if self._options.gate is not None and not self._options.gate.exists():
-            time.sleep(0.02)
+        time.sleep(self._options.dawdle_s)
         return self._envs.step(actions)
 
 

@@ -22,9 +22,11 @@ from spreeze.transport.memory import SharedMemory
 TINY = (
     *("--algo", "tests.faults.plugins:ALGORITHM", "--env", "tests.faults.plugins:ENVIRONMENT"),
     *("--samplers", "1", "--envs-per-sampler", "4", "--batch-size", "32", "--replay-ratio", "8"),
-    *("--visualize", "none", "--evaluation-episodes", "1", "--evaluate-every", "0.5"),
+    *("--visualize", "none", "--evaluation-episodes", "1", "--evaluate-every", "1"),
 )
 """Options of a run that needs next to nothing."""
+DAWDLING = ("--dawdle-s", "0.02", "--steps", "1000000")
+"""Options of a run that leaves the machine time, and goes on until it is told to stop."""
 LIMIT_S = 60.0
 """For whatever a test waits for."""
 
@@ -61,6 +63,7 @@ class Scene:
     shm: list[str] = field(default_factory=lambda: sorted(os.listdir("/dev/shm")))
     files: list[str] = field(default_factory=open_files)
     seen: set[psutil.Process] = field(default_factory=set)
+    started: list["subprocess.Popen[str]"] = field(default_factory=list)
     owner: int = field(default_factory=os.getpid)
 
     def words(self, *options: str) -> list[str]:
@@ -80,6 +83,7 @@ class Scene:
         """Start a command in a process of its own."""
         command = [sys.executable, "-m", "spreeze", *words]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.started.append(process)
         self.owner = process.pid
         return process
 
@@ -91,7 +95,7 @@ class Scene:
                 words = process.cmdline()
             except psutil.Error:
                 continue
-            if "spreeze.roles.main" in words and process.status() != psutil.STATUS_ZOMBIE:
+            if "spreeze.roles.main" in words and is_alive(process):
                 found[words[words.index("spreeze.roles.main") + 1]] = process
         self.seen |= set(found.values())
         return found
@@ -133,13 +137,32 @@ class Scene:
 
     def assert_clean(self) -> None:
         """No process, socket, runtime folder, shared memory or unfinished file is left."""
-        assert [process for process in self.seen if process.is_running()] == []
+        assert [process for process in self.seen if is_alive(process)] == []
         strangers = [p.info["cmdline"] or [] for p in psutil.process_iter(["cmdline"])]
         assert [words for words in strangers if self.folder.name in words and "spreeze.roles.main" in words] == []
         assert list(self.runtime.iterdir()) == []
         assert sorted(os.listdir("/dev/shm")) == self.shm
         assert open_files() == self.files
         assert [path.name for path in self.folder.rglob("*") if path.suffix == ".part"] == []
+
+    def close(self) -> None:
+        """End whatever is still alive."""
+        for orchestrator in self.started:
+            orchestrator.kill()
+            orchestrator.wait()
+            if orchestrator.stdout is not None:
+                orchestrator.stdout.close()
+        for process in self.seen:
+            if is_alive(process):
+                process.kill()
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether a process runs; one that only waits to be reaped does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _target(link: Path) -> str:

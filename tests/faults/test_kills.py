@@ -1,19 +1,19 @@
 """kill -9 of every process of a run."""
 
 import json
+import signal
 import time
 
 import psutil
 
-from spreeze.cli import main
 from spreeze.transport.counters import BEAT, INCARNATION, Counters
-from tests.faults.scene import Scene, wait_for
+from tests.faults.scene import DAWDLING, Scene, is_alive, wait_for
 
 ROLES = ("sampler-0", "learner", "evaluator", "visualizer")
 
 
 def kill_each_role(scene: Scene) -> None:
-    """Kill every role when all work, wait until all work again, and open the gate to the end of the run."""
+    """Kill every role when all work, wait until all work again, and end the learning."""
     counters = scene.await_roles(ROLES)
     killed = {role: process.pid for role, process in scene.roles().items()}
     for role in ROLES:
@@ -30,7 +30,7 @@ def kill_each_role(scene: Scene) -> None:
     wait_for(recovered)
     assert set(scene.roles()) == set(ROLES)
     wait_for(lambda: counters.updates > totals[1])
-    (scene.folder.parent / "gate").touch()
+    (scene.folder.parent / "end").touch()
 
 
 def totals_of(counters: Counters) -> tuple[int, int, int]:
@@ -38,13 +38,13 @@ def totals_of(counters: Counters) -> tuple[int, int, int]:
 
 
 def test_a_run_survives_the_death_of_each_of_its_roles(scene: Scene) -> None:
-    words = scene.words("--steps", "8000", "--gate", str(scene.folder.parent / "gate"), "--evaluate")
+    words = scene.words(*DAWDLING, "--evaluate", "--end", str(scene.folder.parent / "end"))
     words[words.index("none")] = "video"
     assert scene.play(words, lambda: kill_each_role(scene)) == 0
     summary = scene.summary
     assert summary["exit_reason"] == "finished"
     assert summary["restarts"] == dict.fromkeys(ROLES, 1)
-    assert summary["env_steps"] >= 8000
+    assert summary["env_steps"] > 100
     for name in ("seconds", "env_steps"):
         values = [evaluation[name] for evaluation in summary["evaluations"]]
         assert values == sorted(values)
@@ -55,19 +55,26 @@ def test_a_run_survives_the_death_of_each_of_its_roles(scene: Scene) -> None:
 
 
 def test_a_killed_orchestrator_takes_its_roles_along_and_the_run_goes_on_from_its_checkpoint(scene: Scene) -> None:
-    words = scene.words("--steps", "1000000", "--checkpoint-every", "0.5")
-    orchestrator = scene.start(words)
+    orchestrator = scene.start(scene.words(*DAWDLING, "--checkpoint-every", "0.5"))
     scene.await_roles(ROLES[:2])
     wait_for(lambda: scene.checkpoints)
-    roles = set(scene.roles().values())
+    roles = scene.roles().values()
     orchestrator.kill()
-    assert wait_for(lambda: not any(role.is_running() for role in roles)) < 2.0
+    assert wait_for(lambda: not any(is_alive(role) for role in roles)) < 2.0
     orchestrator.communicate()
-    [newest] = scene.checkpoints[-1:]
-    manifest = json.loads((scene.folder / "checkpoints" / newest / "manifest.json").read_text())
-    done = manifest["env_steps"]
-    assert main(["resume", str(scene.folder), "--steps", str(done + 500)]) == 0
-    assert scene.summary["exit_reason"] == "finished"
-    assert scene.summary["env_steps"] >= done + 500
-    assert scene.summary["updates"] >= manifest["updates"]
+    newest = scene.folder / "checkpoints" / scene.checkpoints[-1] / "manifest.json"
+    saved = json.loads(newest.read_text())
+    moments: list[float] = []
+
+    def terminate() -> None:
+        counters = scene.await_roles(ROLES[:2])
+        assert counters.env_steps >= saved["env_steps"]
+        wait_for(lambda: counters.updates > saved["updates"])
+        moments.append(scene.interrupt(signal.SIGTERM))
+
+    assert scene.play(["resume", str(scene.folder)], terminate) == 143
+    assert time.monotonic() - moments[0] < 10
+    assert scene.summary["exit_reason"] == "Interrupted: SIGTERM"
+    assert scene.summary["updates"] > saved["updates"]
+    assert scene.checkpoints[-1] > newest.parent.name
     scene.assert_clean()

@@ -17,7 +17,7 @@ from spreeze.transport.counters import ENV_STEPS, FORGIVEN_ROWS, FORGIVEN_STEPS,
 from tests.contract.interrupting import Interrupting
 from tests.contract.playing import checkpoint, play, resume, tensors
 
-STEPS = 900
+STEPS = 700
 SERIAL: dict[str, Any] = {
     "serial": True,
     "envs_per_sampler": 3,
@@ -26,7 +26,7 @@ SERIAL: dict[str, Any] = {
     "seed": 3,
 }
 SAC = {"hidden": [16, 16], "warmup": 100, "capacity": 200}
-"""The ring wraps four times."""
+"""The ring wraps three times."""
 ENVIRONMENTS = "tests.contract.interrupting"
 
 
@@ -81,13 +81,16 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def evaluations(folder: Path) -> list[dict[str, Any]]:
+    """All that a run measured, but for the time."""
+    return [{**found, "seconds": 0} for found in run_folder.read_summary(folder)["evaluations"]]
+
+
 def test_a_repeated_run_is_equal_to_the_bit(uninterrupted: Path, tmp_path: Path) -> None:
     play_sac(tmp_path)
     assert_same_end(uninterrupted, tmp_path)
-    first, second = (run_folder.read_summary(folder)["evaluations"] for folder in (uninterrupted, tmp_path))
-    assert len(first) == len(second) >= 4
-    for one, other in zip(first, second, strict=True):
-        assert {**one, "seconds": 0} == {**other, "seconds": 0}
+    assert evaluations(uninterrupted) == evaluations(tmp_path)
+    assert len(evaluations(tmp_path)) >= 4
 
 
 def test_another_seed_gives_another_run(uninterrupted: Path, tmp_path: Path) -> None:
@@ -98,15 +101,16 @@ def test_another_seed_gives_another_run(uninterrupted: Path, tmp_path: Path) -> 
         assert one[name].tobytes() != other[name].tobytes()
 
 
-@pytest.mark.parametrize("points", [[50, 400, 137], [333, 12, 520]])
+@pytest.mark.parametrize("points", [[50, 300, 137], [333, 12, 320]])
 def test_a_run_interrupted_three_times_ends_as_one_that_was_not(
     points: list[int], uninterrupted: Path, tmp_path: Path
 ) -> None:
     assert play_on(tmp_path, points, lambda: play_sac(tmp_path)) == 3
     assert_same_end(uninterrupted, tmp_path)
+    assert evaluations(uninterrupted) == evaluations(tmp_path)
 
 
-@pytest.mark.parametrize("steps", [60, 180, 700], ids=["warming up", "before the ring wraps", "after"])
+@pytest.mark.parametrize("steps", [60, 180, 500], ids=["warming up", "before the ring wraps", "after"])
 def test_a_run_that_ended_goes_on_as_if_it_had_not(steps: int, uninterrupted: Path, tmp_path: Path) -> None:
     play_sac(tmp_path, steps=steps)
     resume(tmp_path, steps=STEPS)
@@ -114,10 +118,10 @@ def test_a_run_that_ended_goes_on_as_if_it_had_not(steps: int, uninterrupted: Pa
 
 
 TOYS: dict[str, tuple[list[int], dict[str, Any]]] = {
-    "on_policy": ([400, 700], {}),
+    "on_policy": ([400, 700], {"evaluate_every_steps": 2000}),
     "model_source": ([25], {}),
     "two_stages": ([300], {}),
-    "split": ([300, 500], {"devices": "left=cpu,right=cpu", "steps": 700}),
+    "split": ([300, 200], {"devices": "left=cpu,right=cpu", "steps": 700}),
 }
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from spreeze import supervisor
 from spreeze.errors import EnvironmentFault, LearnerFault, SpreezeError
-from spreeze.supervisor import MAX_ERRORS, MAX_FAILURES, PROGRESS_ROWS, Supervisor, death
-from spreeze.transport.counters import BEAT, ENV_STEPS, VERSION, Counters
+from spreeze.supervisor import MAX_ERRORS, MAX_FAILURES, PROGRESS, Supervisor, death
+from spreeze.transport.counters import BEAT, ENV_STEPS, TAKEN, Counters
 
 ROLES = ("sampler-0", "learner-critic", "learner-actor", "evaluator", "visualizer")
 
@@ -124,7 +124,7 @@ def test_fewer_exceptions_in_a_row_end_it_with_the_first_traceback(family: Famil
 
 def test_a_sampler_that_gets_on_between_its_exceptions_goes_on(family: Family) -> None:
     for index in range(3 * MAX_ERRORS):
-        family.counters.row("sampler-0")[ENV_STEPS] += PROGRESS_ROWS
+        family.counters.row("sampler-0")[ENV_STEPS] += PROGRESS
         family.fail("sampler-0", f"RuntimeError: number {index}")
     assert family.incarnation("sampler-0") == 3 * MAX_ERRORS + 1
 
@@ -133,7 +133,7 @@ def test_a_learner_that_fails_at_the_same_update_again_and_again_ends_the_run_ho
     family: Family, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervisor, "HEALTHY_S", 0.0)
-    family.counters.row("learner-actor")[VERSION] = 5000
+    family.counters.row("learner-actor")[TAKEN] = 5000
     with pytest.raises(LearnerFault, match="NaN"):
         for _ in range(MAX_ERRORS + 1):
             family.supervisor.heard_hello("learner-actor", family.incarnation("learner-actor"))
