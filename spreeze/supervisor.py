@@ -24,7 +24,7 @@ HEALTHY_S = 10.0
 MAX_FAILURES, MAX_ERRORS = 5, 3
 """Deaths in a row that end the run, and exceptions in a row."""
 PROGRESS = 100
-"""Rows of a sampler, or updates of a learner, beyond those of its last death that have its failures forgotten as well."""
+"""Rows of a sampler or updates of a learner, beyond those of its last death, that make up for its failures."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 

@@ -78,7 +78,7 @@ def open_camera(context: RoleContext, policy: Policy) -> Camera | None:
         environment = registry.environment(context.settings.env)
         env = environment.make_rendered(context.settings.environment)
         env.reset(seed=context.settings.run.seed)
-        env.render()  # type: ignore[no-untyped-call]
+        env.render()
     except Exception as error:  # whatever a graphics library raises
         if context.settings.run.visualize == "video":
             raise

@@ -20,11 +20,6 @@ ENVIRONMENTS = "tests.contract.environments"
 PARTS = "left=cpu,right=cpu"
 
 
-@pytest.fixture(autouse=True)
-def plug_ins_within_reach_of_roles(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(root))
-
-
 def play_toy(folder: Path, toy: str, env: str = "LINE", **options: Any) -> dict[str, Any]:
     """Run a toy to its own end, which must come without a failure."""
     summary = play(folder, f"tests.contract.{toy}:ALGORITHM", f"{ENVIRONMENTS}:{env}", **options)
