@@ -77,7 +77,7 @@ class ProcessStage:
     def finish(self) -> None:
         """A regular end: samplers stop, the learner saves and stops, the evaluator measures the final weights."""
         self._ask("sampler")
-        self.save(STOP_LIMIT_S)
+        self.save(STOP_LIMIT_S, last=True)
         self._ask("learner")
         self.supervisor.wait("learner", STOP_LIMIT_S, self._attend)
         self._ask("")
@@ -95,8 +95,8 @@ class ProcessStage:
         self.memory.counters.run[STOP] = 1
         self.supervisor.wait("", GRACE_S, lambda: self._hear(0.02))
 
-    def save(self, limit_s: float) -> None:
-        """Write a checkpoint and wait for it.
+    def save(self, limit_s: float, last: bool = False) -> None:
+        """Write a checkpoint and wait for it; after the `last` one the learner makes no update.
 
         Raises:
             CheckpointError: it could not be written.
@@ -105,7 +105,7 @@ class ProcessStage:
         if not self.supervisor.alive("learner"):
             return
         self._wait_until(lambda: not saver.busy, deadline)
-        saver.request(self.hub.describe)
+        saver.request(self.hub.describe, last=last)
         self._wait_until(lambda: not saver.busy, deadline)
         problem = saver.problem() or ("it took too long" if saver.busy else None)
         if problem:

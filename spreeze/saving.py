@@ -34,8 +34,16 @@ class Saver:
         """Whether a checkpoint is under way."""
         return bool(self._missing) or (self._commit is not None and not self._commit.done())
 
-    def request(self, describe: Callable[[], Mapping[str, Any]], add: Callable[[Path], None] | None = None) -> None:
-        """Begin a checkpoint; `describe` gives what its manifest says of the run, `add` writes further files."""
+    def request(
+        self,
+        describe: Callable[[], Mapping[str, Any]],
+        add: Callable[[Path], None] | None = None,
+        last: bool = False,
+    ) -> None:
+        """Begin a checkpoint; `describe` gives what its manifest says of the run, `add` writes further files.
+
+        After the `last` one the learner makes no update.
+        """
         try:
             self._describe, self._staging = describe, self.checkpoints.begin()
             if add is not None:
@@ -45,7 +53,7 @@ class Saver:
             return
         self._missing = {role for role in self._memory.roles if role.startswith("learner")}
         for role in self._missing:
-            self._send(role, "save", folder=str(self._staging))
+            self._send(role, "save", folder=str(self._staging), last=last)
 
     def heard_saved(self, role: str, folder: str, problem: str) -> None:
         """A learner process has written its parts, or could not."""

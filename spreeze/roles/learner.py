@@ -91,6 +91,7 @@ class Learner:
         free = FreePace(context.counters, context.stage.warmup if context.stage.make_source else 0)
         self.pace = (ratio_pace(context, context.sizes) or free) if self.leads else FreePace(context.counters, 0)
         context.handlers["save"] = self.save
+        self.halted = False
         self.means, self.report = MetricMeans(), Every(REPORT_EVERY_S)
         self.publish_due: Callable[[], bool] = Every(PUBLISH_EVERY_S)
 
@@ -126,8 +127,8 @@ class Learner:
         return done or any(part.finished for part in self.parts.values())
 
     def may_update(self) -> bool:
-        """Whether the pace allows an update and its data are there."""
-        return self.pace.learner_may_update() and self.updates.ready()
+        """Whether the pace allows an update and its data are there; after the last save, none is made."""
+        return not self.halted and self.pace.learner_may_update() and self.updates.ready()
 
     def update(self) -> None:
         """Perform one update and what is due after it."""
@@ -154,7 +155,10 @@ class Learner:
         self.context.line.send("metrics", values=self.means.report(), update=self.updates.update)
 
     def save(self, data: Mapping[str, Any]) -> None:
-        """Write the parts' states into the folder named, an unfinished checkpoint."""
+        """Write the parts' states into the folder named, an unfinished checkpoint; the `last` one ends learning."""
+        if data.get("last"):
+            self.halted = True
+            self.publish()
         folder = Path(data["folder"])
         problem = ""
         try:
