@@ -274,6 +274,9 @@ def process_age_s() -> float:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code: 0, 2 usage, 3 environment, 4 learner, 5 saving, 128 + signal."""
+    global BEGUN_S
+    if argv is not None:
+        BEGUN_S = time.monotonic()  # called from Python: the process may be old
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help"):
         print(OVERVIEW, end="")
