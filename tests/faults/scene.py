@@ -71,12 +71,23 @@ class Scene:
         return ["run", *TINY, "--out", str(self.folder), *options]
 
     def play(self, words: Sequence[str], meanwhile: Callable[[], Any] = lambda: None) -> int:
-        """Run a command in this process while `meanwhile` runs in a thread; return the exit code."""
+        """Run a command in this process while `meanwhile` runs in a thread; return the exit code.
+
+        If `meanwhile` fails, the run is interrupted.
+        """
         self.owner = os.getpid()
+
+        def script() -> None:
+            try:
+                meanwhile()
+            except BaseException:
+                self.interrupt()
+                raise
+
         with ThreadPoolExecutor(1) as thread:
-            script = thread.submit(meanwhile)
+            done = thread.submit(script)
             code = main(words)
-            script.result()
+            done.result()
         return code
 
     def start(self, words: Sequence[str]) -> "subprocess.Popen[str]":
