@@ -3,7 +3,7 @@
 Source: Haarnoja et al., Soft Actor-Critic Algorithms and Applications, arXiv 1812.05905. Equation numbers are that
 paper's. Without the orchestrator:
 
-    parts = learner(spaces, SACConfig(), LearnerSetup({"*": torch.device("cpu")}, seed=0, inherited={}))
+    parts = learner(spec, SACConfig(), LearnerSetup({"*": torch.device("cpu")}, seed=0, inherited={}))
     for batch in batches:                          # observation, action, reward, terminated, next_observation
         for part in parts.values():
             part.update({"replay": batch})
@@ -31,6 +31,7 @@ from spreeze.algorithms._training import (
 from spreeze.contract import (
     Algorithm,
     Draw,
+    EnvironmentSpec,
     Field,
     LearnerSetup,
     Metrics,
@@ -38,7 +39,6 @@ from spreeze.contract import (
     Part,
     Range,
     Recurrent,
-    Spaces,
     Stage,
     Step,
     Store,
@@ -233,23 +233,23 @@ class Shape:
     actions: int
 
     @classmethod
-    def of(cls, spaces: Spaces) -> "Shape":
+    def of(cls, spec: EnvironmentSpec) -> "Shape":
         """Read them from the spaces.
 
         Raises:
             UnsupportedSpace: either is no one-dimensional Box, or the actions are unbounded.
         """
-        for what, space in (("observations", spaces.observation), ("actions", spaces.action)):
+        for what, space in (("observations", spec.observation), ("actions", spec.action)):
             if not isinstance(space, Box) or len(space.shape) != 1:
                 raise UnsupportedSpace(f"SAC needs {what} in a one-dimensional Box; this environment has {space}")
-        if not isinstance(spaces.action, Box) or not spaces.action.is_bounded():
-            raise UnsupportedSpace(f"SAC needs bounded actions; this environment has {spaces.action}")
-        return cls(int(np.prod(spaces.observation.shape or ())), int(np.prod(spaces.action.shape)))
+        if not isinstance(spec.action, Box) or not spec.action.is_bounded():
+            raise UnsupportedSpace(f"SAC needs bounded actions; this environment has {spec.action}")
+        return cls(int(np.prod(spec.observation.shape or ())), int(np.prod(spec.action.shape)))
 
 
-def learner(spaces: Spaces, config: SACConfig, setup: LearnerSetup, batch_size: int = 256) -> Mapping[str, Part]:
+def learner(spec: EnvironmentSpec, config: SACConfig, setup: LearnerSetup, batch_size: int = 256) -> Mapping[str, Part]:
     """The critic part and the actor part, in this order; each on its device, sharing networks if that is the same."""
-    shape = Shape.of(spaces)
+    shape = Shape.of(spec)
     critic_device, actor_device = setup.device("critic"), setup.device("actor")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(setup.seed)
@@ -272,9 +272,9 @@ def copies(networks: Networks, device: torch.device) -> Networks:
     return Networks(*(deepcopy(getattr(networks, f)).to(device) for f in Networks.__dataclass_fields__))
 
 
-def stages(spaces: Spaces, config: SACConfig, batch_size: int) -> Sequence[Stage]:
+def stages(spec: EnvironmentSpec, config: SACConfig, batch_size: int) -> Sequence[Stage]:
     """One stage: samplers fill a replay store, the learner draws from it at the chosen ratio."""
-    shape = Shape.of(spaces)
+    shape = Shape.of(spec)
     flat = {"observation": Field((shape.observations,)), "action": Field((shape.actions,))}
     return [
         Stage(
@@ -282,7 +282,7 @@ def stages(spaces: Spaces, config: SACConfig, batch_size: int) -> Sequence[Stage
             stores={"replay": Store("replay", flat | {"reward": Field(), "terminated": Field()}, config.capacity)},
             bundles={"policy": lambda: SquashedGaussianActor(shape.observations, shape.actions, config.hidden)},
             make_policy=lambda modules, generator: SACPolicy(modules["policy"], generator),  # type: ignore[arg-type]
-            make_learner=lambda setup: learner(spaces, config, setup, batch_size),
+            make_learner=lambda setup: learner(spec, config, setup, batch_size),
             pace=Pace(ratio=Range(16, 0.25, 1024)),
             warmup=config.warmup,
             until=Until(env_steps=config.until),

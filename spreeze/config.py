@@ -29,6 +29,9 @@ class RunOptions:
     """Wall-clock seconds after which the run ends."""
     out: Path | Unset = None
     """Run folder (default: runs/ALGO-ENV-TIME)."""
+    dataset: str | Unset = None
+    """Logged data to learn from: a name of `spreeze dataset list`, a Minari id or folder, a D4RL HDF5 file
+    (default: the environment's own)."""
     devices: str = "auto"
     """auto, a torch device, or one per learner part: actor=cuda:0,critic=cuda:1."""
     samplers: int | Auto = "auto"

@@ -5,7 +5,7 @@ blocks of experience, the framework keeps them in `Store`s, draws batches from t
 and carries the weights that parts publish to every `Policy`. The loop that the framework runs, whether in one
 process or in ten, is:
 
-    for stage in algorithm.stages(spaces, config, batch_size):
+    for stage in algorithm.stages(spec, config, batch_size):
         while not stage.until:
             for block in source.collect(mode):             # sampler processes
                 stores[block.store].write(block)
@@ -23,6 +23,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
+from spreeze.dataset import Dataset as Dataset
+from spreeze.dataset import Episode as Episode
+from spreeze.dataset import Reference as Reference
 from spreeze.setups import EvaluationSetup as EvaluationSetup
 from spreeze.setups import LearnerSetup as LearnerSetup
 from spreeze.setups import SourceSetup as SourceSetup
@@ -58,11 +61,15 @@ class Range:
 
 
 @dataclass(frozen=True)
-class Spaces:
-    """Observation and action space of one environment. Policies act in [-1, 1] where actions form a bounded Box."""
+class EnvironmentSpec:
+    """What an algorithm is told of the environment. Policies act in [-1, 1] where actions form a bounded Box."""
 
     observation: Space[Any]
     action: Space[Any]
+    termination: Callable[[Any], Any] | None = None
+    """Next observations (..., O), as arrays or tensors, -> (...) bool: which of them end an episode; None: unknown."""
+    dataset: Dataset | None = None
+    """What the user asked to learn from, or what the environment offers; None: nothing."""
 
 
 @dataclass(frozen=True)
@@ -284,6 +291,6 @@ class Algorithm:
     """The paper, with its arXiv number."""
     config: type
     """A frozen dataclass; its fields become flags. Every field has a default and an attribute docstring."""
-    stages: Callable[[Spaces, Any, int], Sequence[Stage]]
-    """(spaces, config, batch_size) -> stages; raises `UnsupportedSpace`."""
+    stages: Callable[[EnvironmentSpec, Any, int], Sequence[Stage]]
+    """(spec, config, batch_size) -> stages; raises `UnsupportedSpace`, or `UsageError` without a dataset it needs."""
     batch_size: Range = Range(256, 16, 65536)

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import gymnasium
     import numpy as np
 
+    from spreeze.dataset import Dataset
+
 
 class Transition(NamedTuple):
     """What one step of N environments gives. All arrays are valid until the next step."""
@@ -68,3 +70,7 @@ class Environment:
     """(options, count, seed) -> environments stepped together."""
     make_rendered: Callable[[Any], gymnasium.Env[Any, Any]]
     """options -> one environment whose `render()` returns an RGB array (H, W, 3) uint8."""
+    termination: Callable[[Any], Any] | None = None
+    """Next observations (..., O), as arrays or tensors, -> (...) bool: which end an episode; None: unknown."""
+    dataset: Callable[[str | None], Dataset | None] | None = None
+    """Name or path, or None for the dataset of its own -> dataset, None if it has none; raises `UsageError`."""

@@ -4,6 +4,7 @@ SpreezeError
 ├── UsageError            exit code 2: the request cannot be served; nothing was started
 │   ├── UnknownName       no such algorithm, environment or option; names the nearest one
 │   ├── UnsupportedSpace  the algorithm cannot serve this observation or action space
+│   ├── DatasetError      logged data are missing, damaged, hostile or of another environment
 │   └── RunFolderError    the run folder is taken, unwritable or not a run
 ├── EnvironmentFault      exit code 3: the environment raised, or returned NaN or a wrong shape
 ├── LearnerFault          exit code 4: the learner failed, or produced NaN
@@ -38,6 +39,10 @@ class UnknownName(UsageError):
 
 class UnsupportedSpace(UsageError):
     """The algorithm cannot serve this observation or action space."""
+
+
+class DatasetError(UsageError):
+    """Logged data are missing, damaged, hostile or belong to another environment."""
 
 
 class RunFolderError(UsageError):

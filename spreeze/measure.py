@@ -13,7 +13,7 @@ from spreeze.contract import Evaluation, EvaluationSetup
 from spreeze.errors import CheckpointError, UsageError
 from spreeze.run_folder import load_settings
 from spreeze.spaces import probe
-from spreeze.stages import build_modules, build_policy, build_stages, make_envs
+from spreeze.stages import build_modules, build_policy, build_stages, environment_spec, make_envs
 
 
 def measure(run: Path, which: Literal["best", "latest"], episodes: int, seed: int) -> tuple[Evaluation, str]:
@@ -26,8 +26,8 @@ def measure(run: Path, which: Literal["best", "latest"], episodes: int, seed: in
     checkpoint = Checkpoints(run / "checkpoints", "best" if which == "best" else "checkpoint").newest_intact()
     if checkpoint is None:
         raise CheckpointError(f"{run} holds no intact {which} checkpoint")
-    spaces = probe(registry.environment(settings.env), settings.environment)
-    stage = build_stages(settings, spaces)[checkpoint.manifest["stage"]]
+    spec = environment_spec(settings, *probe(registry.environment(settings.env), settings.environment))
+    stage = build_stages(settings, spec)[checkpoint.manifest["stage"]]
     if stage.evaluate is None:
         raise UsageError(f"stage '{stage.name}' of {settings.algo} has no evaluation")
     modules = build_modules(stage)

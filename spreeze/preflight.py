@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from spreeze import registry
 from spreeze.config import RunOptions, Settings
-from spreeze.contract import Spaces, Stage
+from spreeze.contract import EnvironmentSpec, Stage
 from spreeze.errors import EnvironmentFault, SpreezeError, UsageError
 from spreeze.learning import part_names
 from spreeze.sizing import sizes
 from spreeze.spaces import probe
 from spreeze.stage_memory import split_parts
-from spreeze.stages import build_stages, part_devices
+from spreeze.stages import build_stages, environment_spec, part_devices
 
 LIMITS = {
     "seed": (0, 2**62),
@@ -45,22 +45,22 @@ def check_machine(settings: Settings) -> None:
         raise UsageError(f"processes over shared memory need Linux on x86-64, this is {system}; use --serial")
 
 
-def prepare(settings: Settings) -> tuple[Spaces, Sequence[Stage]]:
+def prepare(settings: Settings) -> tuple[EnvironmentSpec, Sequence[Stage]]:
     """Everything that can go wrong before a process is started goes wrong here."""
     check_machine(settings)
     check_options(settings.run)
     algorithm, devices = registry.algorithm(settings.algo), part_devices(settings.run.devices)
     environment = registry.environment(settings.env)
     try:
-        spaces = probe(environment, settings.environment)
+        spec = environment_spec(settings, *probe(environment, settings.environment))
     except SpreezeError:
         raise
     except Exception as error:
         own = "".join(traceback.format_exception(error))
         raise EnvironmentFault(f"environment '{settings.env}' failed when it was tried:\n{own}") from error
-    stages = build_stages(settings, spaces)
+    stages = build_stages(settings, spec)
     for stage in stages:
         sizes(settings, algorithm, stage)
         if len(part_names(devices)) > 1:
             split_parts(stage, devices, settings.run.seed)
-    return spaces, stages
+    return spec, stages

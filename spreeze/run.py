@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 from spreeze import registry, run_folder
 from spreeze.checkpoint import Checkpoint, Checkpoints
 from spreeze.config import Settings
-from spreeze.contract import Spaces, Stage
+from spreeze.contract import EnvironmentSpec, Stage
 from spreeze.errors import CheckpointError
 from spreeze.journal import Journal
 from spreeze.preflight import prepare
@@ -36,7 +36,7 @@ def execute(settings: Settings, folder: Path, resume: bool = False, age_s: float
     Raises:
         Interrupted, SpreezeError: the run ended early; summary.json tells why.
     """
-    spaces, stages = prepare(settings)
+    spec, stages = prepare(settings)
     if not resume:
         run_folder.save_settings(folder, settings)
     signals, status = Signals(), Status()
@@ -47,7 +47,7 @@ def execute(settings: Settings, folder: Path, resume: bool = False, age_s: float
         journal.restore(checkpoint)
         first = checkpoint.manifest["stage"] if checkpoint else 0
         for index in range(first, len(stages)):
-            memory = allocate(settings, spaces, stages[index], index, checkpoint)
+            memory = allocate(settings, spec, stages[index], index, checkpoint)
             run_stage(StageHub(folder, memory, journal, checkpoint), checkpoint, status, signals)
             checkpoint = None
     except BaseException as error:
@@ -61,12 +61,12 @@ def execute(settings: Settings, folder: Path, resume: bool = False, age_s: float
 
 
 def allocate(
-    settings: Settings, spaces: Spaces, stage: Stage, index: int, checkpoint: Checkpoint | None
+    settings: Settings, spec: EnvironmentSpec, stage: Stage, index: int, checkpoint: Checkpoint | None
 ) -> StageMemory:
     """The memory of one stage, filled from the checkpoint if there is one."""
     if checkpoint is None:
-        return StageMemory(settings, spaces, stage, index, stage_sizes(settings, stage, None))
-    memory = StageMemory(settings, spaces, stage, index, stage_sizes(settings, stage, checkpoint))
+        return StageMemory(settings, spec, stage, index, stage_sizes(settings, stage, None))
+    memory = StageMemory(settings, spec, stage, index, stage_sizes(settings, stage, checkpoint))
     restore(checkpoint.folder.parent / "stores", memory.stores, checkpoint.manifest["stores"])
     restore_counters(memory, checkpoint.manifest["counters"])
     return memory

@@ -49,6 +49,8 @@ class SourceSetup(NamedTuple):
     stores: Mapping[str, Store]
     readers: Mapping[str, Reader]
     """By store name: model-based sources draw their start states here."""
+    inherited: Mapping[str, Mapping[str, Tensor]]
+    """Bundles that earlier stages published last."""
     streams: int
     """N."""
     block_steps: int

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space
 
-from spreeze.contract import Field, Spaces
+from spreeze.contract import Field
 from spreeze.environment import Environment, VectorEnv
 from spreeze.errors import EnvironmentFault, SpreezeError, UnsupportedSpace
 
@@ -131,8 +131,8 @@ class ActionScale:
         return np.clip(scaled, self._space.low, self._space.high).astype(self._dtype, copy=False)
 
 
-def probe(environment: Environment, options: Any) -> Spaces:
-    """Make one environment, reset it, take three random steps, and return its spaces.
+def probe(environment: Environment, options: Any) -> tuple[Space[Any], Space[Any]]:
+    """Make one environment, reset it, take three random steps, and return its observation and action space.
 
     Raises:
         EnvironmentFault: the environment raised, or returned NaN, infinity or a wrong shape.
@@ -142,7 +142,7 @@ def probe(environment: Environment, options: Any) -> Spaces:
     try:
         with closing(environment.make_vector(options, 1, 0)) as vector:
             _try_out(vector)
-            return Spaces(vector.observation_space, vector.action_space)
+            return vector.observation_space, vector.action_space
     except SpreezeError:
         raise
     except Exception as error:

@@ -11,7 +11,7 @@ import torch
 from spreeze import spaces as space_codec
 from spreeze.bundles import module_layout
 from spreeze.config import Settings
-from spreeze.contract import LearnerSetup, Spaces, Stage
+from spreeze.contract import EnvironmentSpec, LearnerSetup, Stage
 from spreeze.errors import UsageError
 from spreeze.learning import Parts, check_split, exchange_layout, part_names
 from spreeze.limits import memory_bytes
@@ -31,8 +31,8 @@ SPARE_BYTES = 512 << 20
 class StageMemory:
     """Counters, stores, weight channels and the exchange of a split learner."""
 
-    def __init__(self, settings: Settings, spaces: Spaces, stage: Stage, index: int, sizes: Sizes) -> None:
-        self.settings, self.spaces, self.stage, self.index, self.sizes = settings, spaces, stage, index, sizes
+    def __init__(self, settings: Settings, spec: EnvironmentSpec, stage: Stage, index: int, sizes: Sizes) -> None:
+        self.settings, self.environment, self.stage, self.index, self.sizes = settings, spec, stage, index, sizes
         episodes = {name: list(store.load()) for name, store in stage.stores.items() if store.load is not None}
         layouts = {name: self._layout(name, episodes.get(name)) for name in stage.stores}
         check_memory(layouts)
@@ -94,8 +94,8 @@ class StageMemory:
             socket=str(socket),
             settings=self.settings.to_data(),
             spaces={
-                "observation": space_codec.encode(self.spaces.observation),
-                "action": space_codec.encode(self.spaces.action),
+                "observation": space_codec.encode(self.environment.observation),
+                "action": space_codec.encode(self.environment.action),
             },
             sizes=vars(self.sizes) | {},
             stage=self.index,

@@ -2,29 +2,33 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
+from gymnasium.spaces import Space
 from torch import nn
 
 from spreeze import registry
 from spreeze.config import Settings
-from spreeze.contract import Policy, Spaces, Stage
+from spreeze.contract import EnvironmentSpec, Policy, Stage
 from spreeze.environment import VectorEnv
 from spreeze.errors import UsageError
 from spreeze.sizing import batch_size
 
 
-def build_stages(settings: Settings, spaces: Spaces) -> Sequence[Stage]:
-    """The stages of the algorithm for these spaces.
+def build_stages(settings: Settings, spec: EnvironmentSpec) -> Sequence[Stage]:
+    """The stages of the algorithm for this environment.
 
     `--steps` ends the last one that has a source; `--seconds` alone lifts the last one's own limit of steps.
 
     Raises:
         UnsupportedSpace: the algorithm cannot serve them.
-        UsageError: `--steps` is given, and no stage has a source.
+        UsageError: `--steps` is given, and no stage has a source; or `--dataset`, and none reads one.
     """
     algorithm = registry.algorithm(settings.algo)
-    stages = list(algorithm.stages(spaces, settings.algorithm, batch_size(settings, algorithm)))
+    stages = list(algorithm.stages(spec, settings.algorithm, batch_size(settings, algorithm)))
+    if settings.run.dataset is not None and not any(s.kind == "dataset" for g in stages for s in g.stores.values()):
+        raise UsageError(f"--dataset: {settings.algo} learns from no dataset")
     if settings.run.steps is not None:
         sampling = [index for index, stage in enumerate(stages) if stage.make_source is not None]
         if not sampling:
@@ -33,6 +37,20 @@ def build_stages(settings: Settings, spaces: Spaces) -> Sequence[Stage]:
     elif settings.run.seconds is not None:
         stages[-1] = ending_at(stages[-1], None)
     return stages
+
+
+def environment_spec(settings: Settings, observation: Space[Any], action: Space[Any]) -> EnvironmentSpec:
+    """What the algorithm is told of the environment of `settings`, whose spaces were probed.
+
+    Raises:
+        UsageError: there is no such dataset, or it was recorded in another environment.
+    """
+    environment = registry.environment(settings.env)
+    if environment.dataset is not None:
+        return EnvironmentSpec(observation, action, environment.termination, environment.dataset(settings.run.dataset))
+    if settings.run.dataset is not None:
+        raise UsageError(f"--dataset: environment '{settings.env}' cannot read datasets")
+    return EnvironmentSpec(observation, action, environment.termination)
 
 
 def ending_at(stage: Stage, env_steps: int | None) -> Stage:

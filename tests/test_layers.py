@@ -15,8 +15,15 @@ REGISTRY = "spreeze/registry.py"
 
 MAY_IMPORT = {
     "envs": {
-        *("numpy", "mujoco", "gymnasium", "metaworld"),
-        *("spreeze.contract", "spreeze.environment", "spreeze.errors", "spreeze.spaces", "spreeze.envs"),
+        *("numpy", "mujoco", "gymnasium", "metaworld", "h5py", "minari"),
+        *(
+            "spreeze.contract",
+            "spreeze.dataset",
+            "spreeze.environment",
+            "spreeze.errors",
+            "spreeze.spaces",
+            "spreeze.envs",
+        ),
     },
     "algorithms": {
         *("torch", "numpy", "gymnasium"),
@@ -26,9 +33,10 @@ MAY_IMPORT = {
         *("torch", "numpy", "zmq", "msgpack"),
         *("spreeze.contract", "spreeze.errors", "spreeze.transport"),
     },
-    "spreeze/contract.py": {"torch", "numpy", "gymnasium", "spreeze.setups", "spreeze.sources"},
+    "spreeze/contract.py": {"torch", "numpy", "gymnasium", "spreeze.dataset", "spreeze.setups", "spreeze.sources"},
+    "spreeze/dataset.py": {"numpy"},
     "spreeze/setups.py": {"torch", "numpy", "spreeze.contract", "spreeze.environment"},
-    "spreeze/environment.py": {"numpy", "gymnasium"},
+    "spreeze/environment.py": {"numpy", "gymnasium", "spreeze.dataset"},
     "spreeze/errors.py": set(),
     "spreeze/spaces.py": {"numpy", "gymnasium", "spreeze.contract", "spreeze.environment", "spreeze.errors"},
 }

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.torch import load_file
+from torch import Tensor
 
 from spreeze import spaces as space_codec
 from spreeze.bundles import FreshModules
 from spreeze.config import Settings, from_plain
-from spreeze.contract import Spaces, Stage
+from spreeze.contract import Stage
 from spreeze.environment import Transition, VectorEnv
 from spreeze.sizing import Sizes
-from spreeze.stages import build_modules, build_stages, make_envs
+from spreeze.stages import build_modules, build_stages, environment_spec, make_envs
 from spreeze.transport.counters import BEAT, INCARNATION, Counters
 from spreeze.transport.layout import StoreLayout, StoreMemory
 from spreeze.transport.memory import SharedMemory
@@ -103,8 +105,8 @@ class RoleContext:
         self.settings = Settings.from_data(spec.settings)
         self.sizes = from_plain(Sizes, spec.sizes)
         decoded = {name: space_codec.decode(data) for name, data in spec.spaces.items()}
-        self.spaces = Spaces(**decoded)
-        self.stage: Stage = build_stages(self.settings, self.spaces)[spec.stage]
+        environment = environment_spec(self.settings, **decoded)
+        self.stage: Stage = build_stages(self.settings, environment)[spec.stage]
         memory = SharedMemory(spec.counters["fd"], spec.counters["size"])
         self.counters = Counters(memory, spec.counters["roles"])
         self.row = self.counters.row(spec.role)
@@ -124,6 +126,14 @@ class RoleContext:
     def readers(self) -> dict[str, StoreReader]:
         """A reader for every store."""
         return {name: StoreReader(memory) for name, memory in self.stores.items()}
+
+    def inherited(self) -> dict[str, dict[str, Tensor]]:
+        """Bundles that earlier stages published last."""
+        bundles: dict[str, dict[str, Tensor]] = {}
+        for key, tensor in (load_file(self.spec.inherited) if self.spec.inherited else {}).items():
+            bundle, _, name = key.partition("/")
+            bundles.setdefault(bundle, {})[name] = tensor
+        return bundles
 
     def fresh_modules(self) -> FreshModules:
         """The stage's bundles, following what the learner publishes."""

@@ -56,8 +56,7 @@ def build_updates(context: RoleContext) -> JointUpdates | SplitUpdates:
     """The learner of this process, restored from the checkpoint if there is one."""
     spec, stage = context.spec, context.stage
     devices = part_devices(context.settings.run.devices)
-    inherited = _inherited(spec.inherited)
-    setup = LearnerSetup(devices, context.settings.run.seed, inherited)
+    setup = LearnerSetup(devices, context.settings.run.seed, context.inherited())
     parts = stage.make_learner(setup)
     updates = [load_part(Path(spec.checkpoint), n, p) for n, p in parts.items()] if spec.checkpoint else [0]
     placed = {name: setup.device(name) for name in parts}
@@ -68,14 +67,6 @@ def build_updates(context: RoleContext) -> JointUpdates | SplitUpdates:
     channels = {part: open_channel(data) for part, data in spec.exchanges.items()}
     exchange = Exchange(parts, name, channels, stage.delay, updates[0])
     return SplitUpdates(parts, name, batches, placed[name], exchange, stage.delay, spec.incarnation, updates[0])
-
-
-def _inherited(path: str) -> dict[str, dict[str, torch.Tensor]]:
-    bundles: dict[str, dict[str, torch.Tensor]] = {}
-    for key, tensor in (load_file(path) if path else {}).items():
-        bundle, _, name = key.partition("/")
-        bundles.setdefault(bundle, {})[name] = tensor
-    return bundles
 
 
 class Learner:

@@ -26,6 +26,7 @@ def build_source(context: RoleContext, policy: Policy, modules: Mapping[str, nn.
         make_envs=context.make_envs,
         stores=stage.stores,
         readers=context.readers(),
+        inherited=context.inherited(),
         streams=sizes.envs_per_sampler,
         block_steps=sizes.block_steps,
         seed=context.seed(2, context.counters.env_steps),

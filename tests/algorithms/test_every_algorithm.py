@@ -12,7 +12,7 @@ from gymnasium.spaces import Box, Discrete
 
 from spreeze import registry
 from spreeze.bundles import module_layout
-from spreeze.contract import Algorithm, Block, LearnerSetup, Part, Spaces, Stage, Step, Store
+from spreeze.contract import Algorithm, Block, Dataset, EnvironmentSpec, Episode, LearnerSetup, Part, Stage, Step, Store
 from spreeze.errors import UnsupportedSpace
 from spreeze.learning import Batches, draws_of, to_tensors
 from spreeze.roles.learner import load_part, save_part
@@ -26,28 +26,42 @@ from spreeze.transport.weights import WeightLayout
 CPU = torch.device("cpu")
 BATCH, STREAMS = 8, 3
 OBSERVATION = Box(-1.0, 1.0, (5,), np.float32)
-TOY_SPACES = (Spaces(OBSERVATION, Box(-1.0, 1.0, (2,), np.float32)), Spaces(OBSERVATION, Discrete(3)))
+
+
+def logged_episodes() -> Iterator[Episode]:
+    """Three episodes of random numbers."""
+    random = np.random.default_rng(0)
+    for steps in (5, 40, 20):
+        seen, done = random.uniform(-1, 1, (steps + 1, 5)).astype(np.float32), np.arange(steps) == steps - 1
+        yield Episode(seen, seen[1:, :2].copy(), seen[1:, 2].copy(), done)
+
+
+LOGGED = Dataset("toy/random-v0", "Toy-v0", "random", "0" * 64, 65, None, logged_episodes)
+SPECS = (
+    EnvironmentSpec(OBSERVATION, Box(-1.0, 1.0, (2,), np.float32), lambda seen: seen[..., 0] > 0.9, LOGGED),
+    EnvironmentSpec(OBSERVATION, Discrete(3)),
+)
 """An algorithm must serve at least one of them."""
 
 Arrays = Mapping[str, np.ndarray]
 
 
-def served(algorithm: Algorithm) -> Iterator[tuple[Spaces, Sequence[Stage]]]:
-    """Those toy spaces that the algorithm serves, with its stages for them."""
-    for spaces in TOY_SPACES:
+def served(algorithm: Algorithm) -> Iterator[tuple[EnvironmentSpec, Sequence[Stage]]]:
+    """Those toy environments that the algorithm serves, with its stages for them."""
+    for spec in SPECS:
         try:
-            yield spaces, algorithm.stages(spaces, algorithm.config(), BATCH)
+            yield spec, algorithm.stages(spec, algorithm.config(), BATCH)
         except UnsupportedSpace:
             continue
 
 
 CASES = [
-    pytest.param(spaces, stages, index, id=f"{name}-{type(spaces.action).__name__.lower()}-{stages[index].name}")
+    pytest.param(spec, stages, index, id=f"{name}-{type(spec.action).__name__.lower()}-{stages[index].name}")
     for name in registry.builtin_algorithms()
-    for spaces, stages in served(registry.algorithm(name))
+    for spec, stages in served(registry.algorithm(name))
     for index in range(len(stages))
 ]
-every_stage = pytest.mark.parametrize(("spaces", "stages", "index"), CASES)
+every_stage = pytest.mark.parametrize(("spec", "stages", "index"), CASES)
 
 
 def random_arrays(fields: Mapping[str, Any], shape: tuple[int, ...], random: np.random.Generator) -> Arrays:
@@ -106,10 +120,10 @@ class Learning:
         return {f"{name}/{key}": tensor.clone() for name, state in states.items() for key, tensor in state.items()}
 
 
-def first_step(spaces: Spaces) -> Step:
-    field = action_field(spaces.action)
+def first_step(spec: EnvironmentSpec) -> Step:
+    field = action_field(spec.action)
     action = np.zeros((STREAMS, *field.shape), field.dtype)
-    observation = np.stack([spaces.observation.sample() for _ in range(STREAMS)])
+    observation = np.stack([spec.observation.sample() for _ in range(STREAMS)])
     return Step(*map(torch.from_numpy, (observation, action, np.zeros(STREAMS, np.float32), np.ones(STREAMS, bool))))
 
 
@@ -123,9 +137,11 @@ def test_an_algorithm_serves_a_toy_space_with_its_default_options(name: str) -> 
 
 
 @every_stage
-def test_a_policy_acts_within_its_space_in_every_mode(spaces: Spaces, stages: Sequence[Stage], index: int) -> None:
-    spaces.observation.seed(0)
-    stage, step, field = stages[index], first_step(spaces), action_field(spaces.action)
+def test_a_policy_acts_within_its_space_in_every_mode(
+    spec: EnvironmentSpec, stages: Sequence[Stage], index: int
+) -> None:
+    spec.observation.seed(0)
+    stage, step, field = stages[index], first_step(spec), action_field(spec.action)
     for mode in dataclasses.astuple(stage.modes):
         policy, _ = build_policy(stage, build_modules(stage), seed=0)
         state = policy.initial_state(STREAMS)
@@ -133,16 +149,16 @@ def test_a_policy_acts_within_its_space_in_every_mode(spaces: Spaces, stages: Se
             action, state, extras = policy.act(step, state, mode)
             assert action.shape == (STREAMS, *field.shape)
             assert action.numpy().dtype == field.dtype
-            within = Box(-1, 1, field.shape) if isinstance(spaces.action, Box) else spaces.action
+            within = Box(-1, 1, field.shape) if isinstance(spec.action, Box) else spec.action
             assert all(row in within for row in action.numpy())
             assert all(len(extra) == STREAMS for extra in [*extras.values(), *state])
             step = Step(step.observation, action, step.previous_reward, torch.zeros(STREAMS, dtype=torch.bool))
 
 
 @every_stage
-def test_a_policy_draws_from_its_generator_alone(spaces: Spaces, stages: Sequence[Stage], index: int) -> None:
-    spaces.observation.seed(0)
-    step = first_step(spaces)
+def test_a_policy_draws_from_its_generator_alone(spec: EnvironmentSpec, stages: Sequence[Stage], index: int) -> None:
+    spec.observation.seed(0)
+    step = first_step(spec)
     for mode in dataclasses.astuple(stages[index].modes):
         modules = build_modules(stages[index])
         policies = [build_policy(stages[index], modules, seed=0)[0] for _ in range(2)]
@@ -152,7 +168,7 @@ def test_a_policy_draws_from_its_generator_alone(spaces: Spaces, stages: Sequenc
 
 @every_stage
 def test_an_update_changes_the_parts_and_its_metrics_are_finite(
-    spaces: Spaces, stages: Sequence[Stage], index: int
+    spec: EnvironmentSpec, stages: Sequence[Stage], index: int
 ) -> None:
     learning = Learning(stages, index, seed=0)
     before = learning.state()
@@ -165,7 +181,7 @@ def test_an_update_changes_the_parts_and_its_metrics_are_finite(
 
 @every_stage
 def test_what_is_published_fits_the_bundles_and_all_of_them_are(
-    spaces: Spaces, stages: Sequence[Stage], index: int
+    spec: EnvironmentSpec, stages: Sequence[Stage], index: int
 ) -> None:
     published = {
         bundle: WeightLayout.of(tensors)
@@ -177,7 +193,7 @@ def test_what_is_published_fits_the_bundles_and_all_of_them_are(
 
 @every_stage
 def test_every_module_that_a_part_reads_is_owned_by_another(
-    spaces: Spaces, stages: Sequence[Stage], index: int
+    spec: EnvironmentSpec, stages: Sequence[Stage], index: int
 ) -> None:
     parts = Learning(stages, index, seed=0).parts
     for name, part in parts.items():
@@ -187,7 +203,7 @@ def test_every_module_that_a_part_reads_is_owned_by_another(
 
 @every_stage
 def test_a_saved_learner_goes_on_as_the_original_to_the_bit(
-    spaces: Spaces, stages: Sequence[Stage], index: int, tmp_path: Path
+    spec: EnvironmentSpec, stages: Sequence[Stage], index: int, tmp_path: Path
 ) -> None:
     original, restored = Learning(stages, index, seed=1), Learning(stages, index, seed=2)
     original.update(1)

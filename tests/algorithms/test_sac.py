@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from spreeze.algorithms import sac
 from spreeze.algorithms.sac import ActorPart, CriticPart, SACConfig, SACPolicy, learner, stages
-from spreeze.contract import LearnerSetup, Part, Spaces, Step
+from spreeze.contract import EnvironmentSpec, LearnerSetup, Part, Step
 from spreeze.errors import UnsupportedSpace
 
 CPU = torch.device("cpu")
-SPACES = Spaces(spaces.Box(-np.inf, np.inf, (3,)), spaces.Box(-2.0, 2.0, (2,)))
+SPACES = EnvironmentSpec(spaces.Box(-np.inf, np.inf, (3,)), spaces.Box(-2.0, 2.0, (2,)))
 SMALL = SACConfig(hidden=(16,))
 ROWS = 6
 Batch = Mapping[str, Tensor]
@@ -194,7 +194,7 @@ def distance(actor: Part) -> float:
 def test_the_docstring_shows_the_loop() -> None:
     shown = " ".join((sac.__doc__ or "").split())
     for line in (
-        'learner(spaces, SACConfig(), LearnerSetup({"*": torch.device("cpu")}, seed=0, inherited={}))',
+        'learner(spec, SACConfig(), LearnerSetup({"*": torch.device("cpu")}, seed=0, inherited={}))',
         "for batch in batches:",
         "for part in parts.values():",
         'part.update({"replay": batch})',
@@ -220,4 +220,4 @@ def test_a_space_that_sac_cannot_serve_is_named(
     observation: spaces.Space[object], action: spaces.Space[object], complaint: str
 ) -> None:
     with pytest.raises(UnsupportedSpace, match=complaint):
-        stages(Spaces(observation, action), SACConfig(), 256)
+        stages(EnvironmentSpec(observation, action), SACConfig(), 256)

@@ -96,7 +96,7 @@ def evaluate(setup: contract.EvaluationSetup) -> contract.Evaluation:
     return contract.Evaluation(fields["reward"][PROBES:].sum(0).tolist(), [LENGTH - PROBES] * setup.episodes)
 
 
-def stages(spaces: contract.Spaces, config: NoOptions, batch_size: int) -> Sequence[contract.Stage]:
+def stages(spaces: contract.EnvironmentSpec, config: NoOptions, batch_size: int) -> Sequence[contract.Stage]:
     draws = {"tasks": Draw("episodes", segments=batch_size, key="task", keys=4)}
     episodes = Store("replay", ROW, capacity=3000, segment=LENGTH, head={"task": Field((), "int64")})
     return [

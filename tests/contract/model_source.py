@@ -95,7 +95,7 @@ def learner(batch_size: int) -> Mapping[str, contract.Part]:
     }
 
 
-def stages(spaces: contract.Spaces, config: NoOptions, batch_size: int) -> Sequence[contract.Stage]:
+def stages(spaces: contract.EnvironmentSpec, config: NoOptions, batch_size: int) -> Sequence[contract.Stage]:
     """One stage."""
     replay, dataset = Store("replay", ROW, capacity=2000, streams=STREAMS), Store("dataset", ROW, load=episodes)
     return [

@@ -91,7 +91,7 @@ class ActorPart(ToyPart):
         return self.descend(-((densities - batch["log_probability"]).exp() * advantage)[valid].mean())
 
 
-def stages(spaces: contract.Spaces, config: OnPolicyConfig, batch_size: int) -> Sequence[contract.Stage]:
+def stages(spaces: contract.EnvironmentSpec, config: OnPolicyConfig, batch_size: int) -> Sequence[contract.Stage]:
     """One stage: lanes queue segments, the learner takes one of each."""
     flags = {"is_first": Field((), "bool"), "log_probability": Field(), "version": Field()}
     step = {"observation": Field((2,)), "action": Field((1,)), "reward": Field()} | flags

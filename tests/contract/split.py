@@ -43,7 +43,7 @@ def learner(config: SplitConfig, batch_size: int, setup: contract.LearnerSetup) 
     }
 
 
-def stages(spaces: contract.Spaces, config: SplitConfig, batch_size: int) -> Sequence[contract.Stage]:
+def stages(spaces: contract.EnvironmentSpec, config: SplitConfig, batch_size: int) -> Sequence[contract.Stage]:
     """One stage that fits the motion of the line, from random actions alone."""
     return [
         contract.Stage(

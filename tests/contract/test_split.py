@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from spreeze.contract import Block, Draw, LearnerSetup, Part, Spaces
+from spreeze.contract import Block, Draw, EnvironmentSpec, LearnerSetup, Part
 from spreeze.learning import Batches, Exchange, JointUpdates, SplitUpdates, exchange_layout
 from spreeze.transport.lane import LaneWriter
 from spreeze.transport.layout import StoreLayout, StoreMemory
@@ -21,7 +21,7 @@ SEED, UPDATES, BATCH = 11, 40, 8
 CPU = torch.device("cpu")
 LEADER, FOLLOWER = "left", "right"
 WRITE = "write"
-STAGE = stages(Spaces(Line.observation_space, Line.action_space), SplitConfig(), BATCH)[0]
+STAGE = stages(EnvironmentSpec(Line.observation_space, Line.action_space), SplitConfig(), BATCH)[0]
 
 Weights = dict[str, Tensor]
 """What one or both parts own after an update."""

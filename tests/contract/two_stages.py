@@ -84,7 +84,7 @@ def imitate(config: TwoStageConfig, batch_size: int) -> Stage:
     )
 
 
-def stages(spaces: contract.Spaces, config: TwoStageConfig, batch_size: int) -> Sequence[Stage]:
+def stages(spaces: contract.EnvironmentSpec, config: TwoStageConfig, batch_size: int) -> Sequence[Stage]:
     """Collect, then imitate."""
     return [collect(config, batch_size), imitate(config, batch_size)]
 

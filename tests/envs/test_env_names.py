@@ -15,8 +15,8 @@ from spreeze.spaces import probe
 
 @pytest.mark.parametrize("name", SHORT_NAMES)
 def test_every_short_name_makes_an_environment_that_steps(name: str) -> None:
-    spaces = probe(environment(name), GymnasiumOptions())
-    assert spaces.observation.shape is not None
+    observation, _ = probe(environment(name), GymnasiumOptions())
+    assert observation.shape is not None
     assert gymnasium_id(name) == SHORT_NAMES[name]
 
 

@@ -20,6 +20,7 @@ from spreeze.algorithms import sac
 from spreeze.contract import (
     Block,
     Draw,
+    EnvironmentSpec,
     Evaluation,
     EvaluationSetup,
     LearnerSetup,
@@ -27,7 +28,6 @@ from spreeze.contract import (
     Part,
     Source,
     SourceSetup,
-    Spaces,
     Stage,
     environment_source,
     episode_evaluation,
@@ -146,7 +146,7 @@ def _evaluate(config: TroubleConfig, setup: EvaluationSetup) -> Evaluation:
     return episode_evaluation(setup)
 
 
-def stages(spaces: Spaces, config: TroubleConfig, batch_size: int) -> Sequence[Stage]:
+def stages(spaces: EnvironmentSpec, config: TroubleConfig, batch_size: int) -> Sequence[Stage]:
     """SAC's stage with what the configuration does to it."""
     [stage] = sac.stages(spaces, config, batch_size)
     return [

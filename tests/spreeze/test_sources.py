@@ -115,7 +115,7 @@ class Collected:
 def new_source(name: str, store: Store) -> EnvironmentSource:
     policy = Told(make_envs(name, 1).action_space)
     make = partial(make_envs, name)
-    return EnvironmentSource(SourceSetup(policy, {}, make, {"replay": store}, {}, COUNT, STEPS, SEED))
+    return EnvironmentSource(SourceSetup(policy, {}, make, {"replay": store}, {}, {}, COUNT, STEPS, SEED))
 
 
 @every_environment
