@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,7 +12,9 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from spreeze.dataset import Dataset
 from spreeze.environment import Environment
+from spreeze.envs.termination import termination
 from spreeze.envs.vector import SyncVector
 from spreeze.errors import EnvironmentFault, UsageError
 
@@ -21,6 +25,10 @@ class GymnasiumOptions:
 
     max_episode_steps: int | None = None
     """Steps after which an episode is truncated; None: the environment's own limit."""
+    friction: float = 1.0
+    """Factor of all friction of the MuJoCo model."""
+    gravity: float = 1.0
+    """Factor of the gravity of the MuJoCo model."""
 
 
 def gymnasium_environment(identifier: str, summary: str) -> Environment:
@@ -30,6 +38,8 @@ def gymnasium_environment(identifier: str, summary: str) -> Environment:
         options=GymnasiumOptions,
         make_vector=partial(_make_vector, identifier),
         make_rendered=partial(_make_rendered, identifier),
+        termination=_termination(identifier),
+        dataset=partial(_dataset, identifier),
     )
 
 
@@ -55,6 +65,18 @@ class Rendered(gymnasium.Wrapper[Any, Any, Any, Any]):
         return frame
 
 
+def _termination(identifier: str) -> Callable[[Any], Any] | None:
+    spec = gymnasium.registry.get(identifier)
+    as_shipped = spec is not None and not spec.kwargs and str(spec.entry_point).startswith("gymnasium.envs.")
+    return termination(identifier) if as_shipped else None
+
+
+def _dataset(identifier: str, name: str | None) -> Dataset | None:
+    from spreeze.envs.datasets import open_dataset
+
+    return open_dataset(name, identifier)
+
+
 def _make_vector(identifier: str, options: GymnasiumOptions, count: int, seed: int) -> SyncVector:
     return SyncVector(identifier, partial(_make, identifier, options), count, seed)
 
@@ -73,10 +95,29 @@ def _make(identifier: str, options: GymnasiumOptions, **arguments: str) -> gymna
     limit = options.max_episode_steps
     if limit is not None and limit < 1:
         raise UsageError(f"max_episode_steps is {limit}; give at least 1, or leave it out")
+    for name, factor in (("friction", options.friction), ("gravity", options.gravity)):
+        if not 0 < factor < math.inf:
+            raise UsageError(f"{name} is {factor}; give a finite factor above 0")
     try:
-        return gymnasium.make(identifier, max_episode_steps=limit, disable_env_checker=True, **arguments)
+        env = gymnasium.make(identifier, max_episode_steps=limit, disable_env_checker=True, **arguments)
     except (gymnasium.error.Error, ImportError) as error:
         raise UsageError(f"cannot make environment '{identifier}': {_remedy(error)}") from error
+    if (options.friction, options.gravity) != (1.0, 1.0):
+        _scale_physics(env, options)
+    return env
+
+
+def _scale_physics(env: gymnasium.Env[Any, Any], options: GymnasiumOptions) -> None:
+    """Change the model of this one environment, which a reset leaves as it is."""
+    import mujoco
+
+    model = getattr(env.unwrapped, "model", None)
+    if not isinstance(model, mujoco.MjModel):
+        env.close()
+        raise UsageError(f"{_named(env)} has no MuJoCo model; leave friction and gravity at 1")
+    model.geom_friction *= options.friction
+    model.pair_friction *= options.friction
+    model.opt.gravity *= options.gravity
 
 
 def _remedy(error: Exception) -> str:

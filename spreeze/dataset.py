@@ -54,3 +54,11 @@ class Dataset:
     reference: Reference | None
     episodes: Callable[[], Iterable[Episode]]
     """Read every episode; raises `DatasetError` where the data are damaged."""
+
+    def describe(self) -> str:
+        """One line: what it is, and which returns count as 0 and as 100."""
+        scale = "no reference scores"
+        if self.reference is not None:
+            low, high, source = self.reference.minimum, self.reference.maximum, self.reference.source
+            scale = f"scores: 0 = {low:.1f}, 100 = {high:.1f} ({source})"
+        return f"dataset {self.name}: {self.environment}, {self.steps:,} steps, SHA-256 {self.digest[:12]}; {scale}"

@@ -104,7 +104,7 @@ class ActionScale:
 
     def __init__(self, space: Space[Any]) -> None:
         """Prepare for the action space of one environment; raises as `action_field` does."""
-        action_field(space)
+        self._field_dtype = np.dtype(action_field(space).dtype)
         self._dtype = np.dtype(space.dtype)
         self._start = space.start if isinstance(space, Discrete | MultiDiscrete) else None
         self._space = space if isinstance(space, Box) and is_bounded_box(space) else None
@@ -122,6 +122,18 @@ class ActionScale:
             return self._within_bounds(np.asarray(action, np.float32))
         values = np.asarray(action, self._dtype)
         return values if self._start is None else values + self._start
+
+    def from_env(self, action: np.ndarray) -> np.ndarray:
+        """Return `action` (..., A), in the units of the space, as policies choose it; the inverse of `to_env`.
+
+        What lies beyond the bounds of a bounded Box is clipped to [-1, 1]; where both bounds are equal, it is 0.
+        """
+        if self._space is None:
+            values = np.asarray(action, self._field_dtype)
+            return values if self._start is None else values - self._start
+        offset = np.asarray(action, np.float64) - self._middle
+        scaled = np.divide(offset, self._half, out=np.zeros_like(offset), where=self._half > 0)
+        return np.clip(scaled, -1, 1).astype(np.float32)
 
     def _within_bounds(self, action: np.ndarray) -> np.ndarray:
         assert self._space is not None

@@ -101,8 +101,8 @@ def test_a_probe_refuses_spaces_that_are_not_one_array(fault: str) -> None:
 
 
 def test_a_probe_returns_the_spaces_of_one_environment() -> None:
-    spaces = probed("pendulum")
-    assert (spaces.observation.shape, spaces.action.shape) == ((3,), (1,))
+    observation, action = probed("pendulum")
+    assert (observation.shape, action.shape) == ((3,), (1,))
 
 
 def test_a_package_that_is_not_installed_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:

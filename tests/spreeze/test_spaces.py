@@ -139,6 +139,33 @@ def test_choices_count_from_the_start_of_the_space() -> None:
     np.testing.assert_array_equal(ActionScale(spaces.MultiBinary(2)).to_env(np.array([[0, 1]])), [[0, 1]])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_actions_come_back_from_the_units_of_the_space(dtype: type[np.floating]) -> None:
+    space = spaces.Box(np.array([-2, 0, 1], dtype), np.array([2, 10, 1], dtype), dtype=dtype)
+    actions = np.random.default_rng(0).uniform(-1, 1, (50, 3)).astype(np.float32)
+    scale = ActionScale(space)
+    back = scale.from_env(scale.to_env(actions))
+    np.testing.assert_allclose(back[:, :2], actions[:, :2], atol=1e-6)
+    assert back.dtype == np.float32
+    assert not back[:, 2].any()
+
+
+def test_actions_beyond_the_bounds_come_back_as_the_bounds() -> None:
+    scale = ActionScale(spaces.Box(-0.4, 0.4, (2,)))
+    np.testing.assert_array_equal(scale.from_env(np.array([[-1.0, 0.5]])), [[-1, 1]])
+
+
+def test_choices_come_back_counted_from_0() -> None:
+    assert ActionScale(spaces.Discrete(3, start=5)).from_env(np.array([5, 7])).tolist() == [0, 2]
+    scale = ActionScale(spaces.MultiDiscrete([3, 4], start=[1, 2]))
+    assert scale.from_env(scale.to_env(np.array([[2, 3]]))).tolist() == [[2, 3]]
+
+
+def test_actions_without_bounds_come_back_as_they_are() -> None:
+    actions = np.array([[3.0, -7.0]], np.float32)
+    np.testing.assert_array_equal(ActionScale(spaces.Box(-np.inf, np.inf, (2,))).from_env(actions), actions)
+
+
 class ForeignVector:
     """A vector of a third party that returns what it is told to."""
 
