@@ -47,6 +47,26 @@ def squashed_log_density(noise: Tensor, log_std: Tensor, pre_action: Tensor) -> 
     return (gaussian - log_slope).sum(-1)
 
 
+class DeterministicActor(nn.Module):
+    """a = tanh(net((o - mean) / std)), whose normalisation travels with the weights, so that it acts on raw o."""
+
+    def __init__(self, observations: int, actions: int, hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.net = mlp((observations, *hidden, actions))
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", torch.zeros(observations))
+        self.register_buffer("std", torch.ones(observations))
+
+    def normalised(self, observation: Tensor) -> Tensor:
+        """(o - mean) / std of observations (B, O)."""
+        return (observation - self.mean) / self.std
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Actions (B, A) in (-1, 1) for observations (B, O)."""
+        return torch.tanh(self.net(self.normalised(observation)))
+
+
 class TwinCritic(nn.Module):
     """Independent action values of one shape, computed as one batched product: `ensemble` MLPs side by side."""
 
@@ -57,11 +77,16 @@ class TwinCritic(nn.Module):
         self.weights = nn.ParameterList(nn.Parameter(_uniform(ensemble, i, o, fan_in=i)) for i, o in pairs)
         self.biases = nn.ParameterList(nn.Parameter(_uniform(ensemble, 1, o, fan_in=i)) for i, o in pairs)
 
-    def forward(self, observation: Tensor, action: Tensor, frozen: bool = False) -> Tensor:
-        """Values (E, B) of observations (B, O) and actions (B, A); `frozen`: without gradients of the parameters."""
+    def forward(self, observation: Tensor, action: Tensor, frozen: bool = False, members: int | None = None) -> Tensor:
+        """Values (E, B) of observations (B, O) and actions (B, A).
+
+        `frozen`: without gradients of the parameters; `members`: of that many only, the first.
+        """
         layers = [
             (w.detach(), b.detach()) if frozen else (w, b) for w, b in zip(self.weights, self.biases, strict=True)
         ]
+        if members is not None:
+            layers = [(w[:members], b[:members]) for w, b in layers]
         first, bias = layers[0]
         inputs = torch.cat((observation, action), -1)
         x = torch.baddbmm(bias, inputs.expand(first.shape[0], *inputs.shape), first)

@@ -1,9 +1,13 @@
-"""Pieces of an update that several algorithms share."""
+"""Pieces of learning that several algorithms share."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+from spreeze.contract import Dataset, EnvironmentSpec, Episode
+from spreeze.errors import UsageError
 
 
 @torch.no_grad()
@@ -46,3 +50,40 @@ def load_optimizer_tensors(optimizer: torch.optim.Optimizer, tensors: Mapping[st
         state.setdefault(int(index), {})[key] = tensor.clone()
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def logged_data(spec: EnvironmentSpec, name: str) -> Dataset:
+    """The dataset that algorithm `name` learns from.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if spec.dataset is None:
+        raise UsageError(
+            f"{name} learns from logged data, and this environment offers none: "
+            "give --dataset, or an environment with a shipped dataset"
+        )
+    return spec.dataset
+
+
+def episode_fields(episodes: Iterable[Episode]) -> Iterator[Mapping[str, np.ndarray]]:
+    """Episodes as `Store.load` gives them, with the fields observation, action, reward, terminated."""
+    for episode in episodes:
+        yield episode._asdict()
+
+
+def best_episodes(episodes: Iterable[Episode], fraction: float) -> list[Episode]:
+    """The share `fraction` of the episodes with the largest undiscounted returns, at least one, in logged order.
+
+    Of equal returns, the earlier episode is kept.
+    """
+    everything = list(episodes)
+    returns = [-float(episode.reward.sum(dtype=np.float64)) for episode in everything]
+    count = max(round(fraction * len(everything)), 1)
+    return [everything[index] for index in sorted(np.argsort(returns, kind="stable")[:count])]
+
+
+def observation_spread(episodes: Sequence[Episode]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation (O,) of the observations in which an action was taken."""
+    rows = np.concatenate([episode.observation[:-1] for episode in episodes])
+    return rows.mean(0, dtype=np.float64), rows.std(0, dtype=np.float64)

@@ -100,9 +100,12 @@ class SACPolicy:
         if mode == "exploit":
             return torch.tanh(self.actor(step.observation)[0]), state, {}
         if mode == "random":
-            uniform = torch.rand(step.previous_action.shape, generator=self.generator)
-            return 2 * uniform - 1, state, {}
+            return 2 * torch.rand(step.previous_action.shape, generator=self.generator) - 1, state, {}
         return self.actor.sample(step.observation, self.generator)[0], state, {}
+
+    def distribution(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log standard deviation (B, A) of the Gaussian before the tanh, for observations (B, O)."""
+        return self.actor.forward(observation)
 
 
 @dataclass
@@ -132,8 +135,7 @@ class CriticPart:
         nets = self.networks
         with torch.no_grad():
             action, log_density = nets.actor.sample(batch["next_observation"], self.generator)
-            values = nets.target(batch["next_observation"], action).amin(0)
-            soft = values - nets.temperature() * log_density
+            soft = nets.target(batch["next_observation"], action).amin(0) - nets.temperature() * log_density
             return td_target(batch["reward"], batch["terminated"], soft, self.config.discount)
 
     def loss(self, batch: Batch, target: Tensor) -> tuple[Tensor, Metrics]:
@@ -182,8 +184,7 @@ class ActorPart:
         self.reads: Mapping[str, nn.Module] = {"critic": networks.critic}
         self.networks = networks
         self.target_entropy = -float(actions) if config.target_entropy is None else config.target_entropy
-        parameters = [*networks.actor.parameters(), *networks.temperature.parameters()]
-        self.optimizer = adam(parameters, config.learning_rate)
+        self.optimizer = adam([*networks.actor.parameters(), *networks.temperature.parameters()], config.learning_rate)
         self.generator = torch.Generator(device).manual_seed(seed)
         self.finished = False
 
@@ -233,17 +234,17 @@ class Shape:
     actions: int
 
     @classmethod
-    def of(cls, spec: EnvironmentSpec) -> "Shape":
-        """Read them from the spaces.
+    def of(cls, spec: EnvironmentSpec, name: str = "SAC") -> "Shape":
+        """Read them from the spaces, for the algorithm `name`.
 
         Raises:
             UnsupportedSpace: either is no one-dimensional Box, or the actions are unbounded.
         """
         for what, space in (("observations", spec.observation), ("actions", spec.action)):
             if not isinstance(space, Box) or len(space.shape) != 1:
-                raise UnsupportedSpace(f"SAC needs {what} in a one-dimensional Box; this environment has {space}")
+                raise UnsupportedSpace(f"{name} needs {what} in a one-dimensional Box; this environment has {space}")
         if not isinstance(spec.action, Box) or not spec.action.is_bounded():
-            raise UnsupportedSpace(f"SAC needs bounded actions; this environment has {spec.action}")
+            raise UnsupportedSpace(f"{name} needs bounded actions; this environment has {spec.action}")
         return cls(int(np.prod(spec.observation.shape or ())), int(np.prod(spec.action.shape)))
 
 

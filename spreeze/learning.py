@@ -229,18 +229,18 @@ def check_split(parts: Parts, stores: Mapping[str, Store]) -> None:
 
 
 class MetricMeans:
-    """Means of metrics since the last report; tensors are read only then."""
+    """Means of metrics since the last report, each over the updates that gave it; tensors are read only then."""
 
     def __init__(self) -> None:
         self._sums: dict[str, Tensor | float] = {}
-        self._count = 0
+        self._counts: dict[str, int] = {}
 
     def add(self, metrics: Metrics) -> None:
         """Account one update."""
-        self._count += 1
         for name, value in metrics.items():
             value = value.detach() if isinstance(value, Tensor) else value
             self._sums[name] = self._sums[name] + value if name in self._sums else value
+            self._counts[name] = self._counts.get(name, 0) + 1
 
     def report(self) -> dict[str, float]:
         """Return the means and begin anew.
@@ -248,11 +248,11 @@ class MetricMeans:
         Raises:
             LearnerFault: one of them is not finite.
         """
-        means = {name: float(total) / max(self._count, 1) for name, total in self._sums.items()}
+        means = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
         bad = [name for name, mean in means.items() if not np.isfinite(mean)]
         if bad:
             raise LearnerFault(f"NaN or infinity in {', '.join(bad)}")
-        self._sums, self._count = {}, 0
+        self._sums, self._counts = {}, {}
         return means
 
 

@@ -62,6 +62,8 @@ CASES = [
     for index in range(len(stages))
 ]
 every_stage = pytest.mark.parametrize(("spec", "stages", "index"), CASES)
+ACTING = [case for case in CASES if case.values[1][case.values[2]].make_policy is not None]  # type: ignore[index]
+every_acting_stage = pytest.mark.parametrize(("spec", "stages", "index"), ACTING)
 
 
 def random_arrays(fields: Mapping[str, Any], shape: tuple[int, ...], random: np.random.Generator) -> Arrays:
@@ -74,11 +76,13 @@ def random_arrays(fields: Mapping[str, Any], shape: tuple[int, ...], random: np.
 
 def filled(name: str, store: Store) -> StoreMemory:
     """A store with some blocks of random steps, or with its dataset."""
-    layout = StoreLayout.of(dataclasses.replace(store, capacity=min(store.capacity, 1000)), 1, STREAMS)
-    memory = StoreMemory.create(name, layout)
     if store.load is not None:
+        memory = StoreMemory.create(name, StoreLayout.of(dataclasses.replace(store, capacity=1000), 1, 1))
         fill(memory, [dict(episode) for episode in store.load()])
         return memory
+    capacity = min(store.capacity, 60 * (store.streams or STREAMS))
+    layout = StoreLayout.of(dataclasses.replace(store, capacity=capacity), 1, STREAMS)
+    memory = StoreMemory.create(name, layout)
     writer, random, steps, streams = (
         LaneWriter(memory, 0),
         np.random.default_rng(0),
@@ -136,7 +140,7 @@ def test_an_algorithm_serves_a_toy_space_with_its_default_options(name: str) -> 
     assert algorithm.batch_size.minimum <= algorithm.batch_size.default <= algorithm.batch_size.maximum
 
 
-@every_stage
+@every_acting_stage
 def test_a_policy_acts_within_its_space_in_every_mode(
     spec: EnvironmentSpec, stages: Sequence[Stage], index: int
 ) -> None:
@@ -155,7 +159,7 @@ def test_a_policy_acts_within_its_space_in_every_mode(
             step = Step(step.observation, action, step.previous_reward, torch.zeros(STREAMS, dtype=torch.bool))
 
 
-@every_stage
+@every_acting_stage
 def test_a_policy_draws_from_its_generator_alone(spec: EnvironmentSpec, stages: Sequence[Stage], index: int) -> None:
     spec.observation.seed(0)
     step = first_step(spec)

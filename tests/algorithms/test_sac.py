@@ -68,6 +68,16 @@ def test_the_target_is_the_reward_and_the_soft_value_of_the_smaller_critic() -> 
     torch.testing.assert_close(expected[0], batch["reward"][0])  # row 0 terminated
 
 
+def test_the_distribution_of_the_policy_is_the_one_that_it_acts_by() -> None:
+    _, actor = parts_of()
+    policy, seen = SACPolicy(actor.networks.actor, torch.Generator().manual_seed(3)), batch_of()["observation"]
+    step = Step(seen, torch.zeros(ROWS, 2), torch.zeros(ROWS), torch.zeros(ROWS, dtype=torch.bool))
+    mean, log_std = policy.distribution(seen)
+    noise = torch.randn(mean.shape, generator=copy_of(policy.generator))
+    torch.testing.assert_close(policy.act(step, (), "exploit")[0], torch.tanh(mean))
+    torch.testing.assert_close(policy.act(step, (), "explore")[0], torch.tanh(mean + log_std.exp() * noise))
+
+
 def test_a_truncated_step_keeps_its_future() -> None:
     """The store keeps no truncations, so the target cannot see them: only `terminated` cuts the future off."""
     [stage] = stages(SPACES, SMALL, ROWS)
