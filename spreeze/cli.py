@@ -1,4 +1,4 @@
-"""The command line: `spreeze run | resume | eval | plot | list | doctor`."""
+"""The command line: `spreeze run | resume | eval | plot | dataset | list | doctor`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from spreeze import registry
 from spreeze.config import RunOptions, Settings, Unset
@@ -24,8 +24,9 @@ Train reinforcement-learning policies as fast as one computer can.
 commands:
   run      train: spreeze run --algo sac --env hopper
   resume   go on with a run, its replay intact: spreeze resume latest
-  eval     measure the policy of a run: spreeze eval RUN
+  eval     measure the policy of a run, attacked if you like: spreeze eval RUN --attack random
   plot     draw return against time and steps: spreeze plot RUN...
+  dataset  logged data: list, show, record, download
   list     algorithms and environments
   doctor   what this machine offers, and what it lacks
 
@@ -43,20 +44,6 @@ class ResumeOptions:
     """Environment steps after which the run ends, those before included (default: as the run was started)."""
     seconds: float | Unset = None
     """Seconds to go on for (default: what is left of the run's own limit)."""
-
-
-@dataclass(frozen=True)
-class EvalOptions:
-    """Measure the policy of a run: deterministic episodes on fresh environments."""
-
-    run: Annotated[str, "positional"]
-    """Run folder, checkpoint, or `latest`."""
-    episodes: int = 10
-    """Episodes."""
-    checkpoint: Literal["best", "latest"] = "best"
-    """The policy with the best evaluation, or the newest."""
-    seed: int = 12345
-    """Seed of the environments."""
 
 
 @dataclass(frozen=True)
@@ -203,14 +190,9 @@ def resume_command(argv: Sequence[str]) -> int:
 
 def eval_command(argv: Sequence[str]) -> int:
     """Measure a policy."""
-    options: EvalOptions = parse(positional(EvalOptions), argv, "eval")
-    from spreeze.measure import measure
-    from spreeze.run_folder import find_run
+    from spreeze.eval_cli import EvalOptions, evaluate
 
-    result, text = measure(find_run(options.run), options.checkpoint, options.episodes, options.seed)
-    for index, (value, length) in enumerate(zip(result.returns, result.lengths, strict=True)):
-        print(f"episode {index + 1:3d}: return {value:9.2f}, {length} steps")
-    print(text)
+    evaluate(parse(positional(EvalOptions), argv, "eval"))
     return 0
 
 
@@ -223,6 +205,13 @@ def plot_command(argv: Sequence[str]) -> int:
     for line in (*files.notes, f"{files.png}", f"{files.csv}"):
         print(line)
     return 0
+
+
+def dataset_command(argv: Sequence[str]) -> int:
+    """Logged data to learn from: list, show, record, download."""
+    from spreeze import dataset_cli
+
+    return dataset_cli.main(argv)
 
 
 def list_command(argv: Sequence[str]) -> int:
@@ -262,6 +251,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "resume": resume_command,
     "eval": eval_command,
     "plot": plot_command,
+    "dataset": dataset_command,
     "list": list_command,
     "doctor": doctor_command,
 }

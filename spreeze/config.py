@@ -27,6 +27,8 @@ class RunOptions:
     """Environment steps that end the last stage that takes any (default: the algorithm's own, without --seconds)."""
     seconds: float | Unset = None
     """Wall-clock seconds after which the run ends."""
+    until_return: float | Unset = None
+    """Mean return of an evaluation that ends the run."""
     out: Path | Unset = None
     """Run folder (default: runs/ALGO-ENV-TIME)."""
     dataset: str | Unset = None

@@ -267,7 +267,8 @@ class Stage:
     stores: Mapping[str, Store]
     bundles: Mapping[str, Callable[[], nn.Module]]
     """Modules whose tensors travel from the learner to policies and sources; the factory also sizes the channel."""
-    make_policy: Callable[[Mapping[str, nn.Module], torch.Generator], Policy]
+    make_policy: Callable[[Mapping[str, nn.Module], torch.Generator], Policy] | None
+    """None: a stage that neither samples with a policy nor evaluates one."""
     make_learner: Callable[[LearnerSetup], Mapping[str, Part]]
     make_source: Callable[[SourceSetup], Source] | None = environment_source
     """None: no sampler is started."""

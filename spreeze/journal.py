@@ -183,6 +183,12 @@ class Journal:
         self.events.add_scalar("collect/return", self.episode_return, self.env_steps)
         self.events.add_scalar("collect/length", float(np.mean(lengths)), self.env_steps)
 
+    @property
+    def reached_return(self) -> bool:
+        """Whether an evaluation had the return that ends the run."""
+        wanted = self.settings.run.until_return
+        return wanted is not None and any(np.mean(entry["returns"]) >= wanted for entry in self.evaluations)
+
     def add_evaluation(self, data: Mapping[str, Any]) -> None:
         """An evaluation, dated by the moment its weights were taken."""
         entry = {k: v for k, v in data.items() if k not in ("begun_ns", "best")}
@@ -198,6 +204,7 @@ class Journal:
         self.say(
             f"evaluation at {entry['seconds']:.0f} s, {entry['env_steps']:,} steps, {entry['updates']:,} updates: "
             f"return {mean:.1f} +- {np.std(data['returns']):.1f} ({len(data['returns'])} episodes)"
+            + "".join(f", {name} {value:.1f}" for name, value in data["metrics"].items())
         )
 
     def summary(self, exit_reason: str) -> dict[str, Any]:

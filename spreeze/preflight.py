@@ -19,6 +19,7 @@ LIMITS = {
     "seed": (0, 2**62),
     "steps": (1, 2**62),
     "seconds": (1, 1e9),
+    "until_return": (-1e12, 1e12),
     "evaluate_every": (0, 1e9),
     "evaluate_every_steps": (1, 2**62),
     "evaluation_episodes": (1, 10_000),

@@ -8,9 +8,12 @@ import importlib
 import os
 import pkgutil
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from spreeze.contract import Algorithm
+from spreeze.dataset import Dataset
 from spreeze.environment import Environment
 from spreeze.errors import UnknownName, UsageError
 
@@ -54,6 +57,46 @@ def environment(name: str) -> Environment:
     if ":" in name and not name.rpartition("-v")[2].isdigit():
         return _attribute(name, Environment)
     return envs.environment(name)
+
+
+def environment_id(name: str) -> str:
+    """The versioned Gymnasium id that a short name stands for; any other name as it is."""
+    from spreeze import envs
+
+    return envs.SHORT_NAMES.get(name, name)
+
+
+def dataset_writer(folder: Path, name: str, environment: str, limit: int | None, spaces: Any, **about: Any) -> Any:
+    """A `DatasetWriter` in a new folder.
+
+    `environment`, a Gymnasium id, has the observation and action space of `spaces` and truncates episodes after
+    `limit` steps (None: after its own limit); `about` holds the `reference` and what else Minari is told.
+    """
+    from spreeze.envs.datasets.writing import DatasetWriter, minari_metadata
+
+    metadata = minari_metadata(name, environment, spaces, limit, **about)
+    return DatasetWriter(folder, metadata, spaces[1])
+
+
+def find_dataset(name: str) -> Dataset:
+    """The dataset of a name or path, in whatever environment it was recorded; raises `DatasetError`."""
+    from spreeze.envs import datasets
+
+    return datasets.find_dataset(name)
+
+
+def listed_datasets(here: Path) -> Sequence[Any]:
+    """A `Line` for every dataset that is shipped, in Minari's folder, or recorded into `here`."""
+    from spreeze.envs.datasets import listing
+
+    return listing.lines(here)
+
+
+def download_dataset(name: str) -> Path:
+    """Fetch one of Minari's datasets; return its folder. Raises `DatasetError`."""
+    from spreeze.envs import datasets
+
+    return datasets.download(name)
 
 
 def builtin_algorithms() -> list[str]:

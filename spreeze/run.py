@@ -26,6 +26,7 @@ from spreeze.signals import Interrupted, Signals
 from spreeze.sizing import Sizes, sizes
 from spreeze.stage_hub import StageHub, inherited_file
 from spreeze.stage_memory import StageMemory
+from spreeze.stages import reads_dataset
 from spreeze.status import Status
 from spreeze.store_files import restore
 
@@ -44,12 +45,19 @@ def execute(settings: Settings, folder: Path, resume: bool = False, age_s: float
     status.journal, reason = journal, "finished"
     try:
         checkpoint = newest_checkpoint(folder, journal.say) if resume else None
+        if spec.dataset is not None and reads_dataset(stages):
+            journal.say(spec.dataset.describe())
         journal.restore(checkpoint)
         first = checkpoint.manifest["stage"] if checkpoint else 0
         for index in range(first, len(stages)):
             memory = allocate(settings, spec, stages[index], index, checkpoint)
             run_stage(StageHub(folder, memory, journal, checkpoint), checkpoint, status, signals)
             checkpoint = None
+            if journal.seconds >= (settings.run.seconds or float("inf")):
+                break
+            if journal.reached_return:
+                journal.say(f"an evaluation reached --until-return {settings.run.until_return:g}")
+                break
     except BaseException as error:
         reason = f"{type(error).__name__}: {error}"
         raise

@@ -62,9 +62,16 @@ def sizes(settings: Settings, algorithm: Algorithm, stage: Stage) -> Sizes:
         block_steps=max(1, 32 // envs),
         batch_size=batch_size(settings, algorithm),
         replay_ratio=ratio,
-        learner_cores=cores[:1] if len(cores) < 4 else cores[:2],
+        learner_cores=learner_cores(stage, cores),
         sampler_cores=cores[1:] if len(cores) > 1 else cores,
     )
+
+
+def learner_cores(stage: Stage, cores: tuple[int, ...]) -> tuple[int, ...]:
+    """All cores where the learner is alone, otherwise one, or two of many."""
+    if stage.make_source is None and stage.evaluate is None:
+        return cores
+    return cores[:1] if len(cores) < 4 else cores[:2]
 
 
 def _within(option: str, allowed: Range, asked: float | None) -> float:

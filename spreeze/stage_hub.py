@@ -54,9 +54,10 @@ class StageHub:
                 self.learner_done |= role.startswith("learner")
 
     def over(self) -> bool:
-        """Whether the stage has reached its end."""
+        """Whether the stage has reached its end, or an evaluation that of the run."""
         limit = self.stage.until.env_steps
-        return self.learner_done or (limit is not None and self.memory.counters.env_steps >= limit)
+        enough = limit is not None and self.memory.counters.env_steps >= limit
+        return enough or self.learner_done or self.journal.reached_return
 
     def look(self, status: Status) -> None:
         """Do what is due by the clock: numbers every second, the summary and the stores' files now and then."""

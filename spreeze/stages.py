@@ -27,7 +27,7 @@ def build_stages(settings: Settings, spec: EnvironmentSpec) -> Sequence[Stage]:
     """
     algorithm = registry.algorithm(settings.algo)
     stages = list(algorithm.stages(spec, settings.algorithm, batch_size(settings, algorithm)))
-    if settings.run.dataset is not None and not any(s.kind == "dataset" for g in stages for s in g.stores.values()):
+    if settings.run.dataset is not None and not reads_dataset(stages):
         raise UsageError(f"--dataset: {settings.algo} learns from no dataset")
     if settings.run.steps is not None:
         sampling = [index for index, stage in enumerate(stages) if stage.make_source is not None]
@@ -53,6 +53,11 @@ def environment_spec(settings: Settings, observation: Space[Any], action: Space[
     return EnvironmentSpec(observation, action, environment.termination)
 
 
+def reads_dataset(stages: Sequence[Stage]) -> bool:
+    """Whether any of these stages learns from logged data."""
+    return any(store.kind == "dataset" for stage in stages for store in stage.stores.values())
+
+
 def ending_at(stage: Stage, env_steps: int | None) -> Stage:
     """`stage` with another limit of environment steps."""
     return dataclasses.replace(stage, until=dataclasses.replace(stage.until, env_steps=env_steps))
@@ -65,6 +70,7 @@ def build_modules(stage: Stage) -> dict[str, nn.Module]:
 
 def build_policy(stage: Stage, modules: Mapping[str, nn.Module], seed: int) -> tuple[Policy, torch.Generator]:
     """The stage's policy over `modules`, and the generator that it draws from."""
+    assert stage.make_policy is not None, "asked for by stages that act only"
     generator = torch.Generator().manual_seed(seed)
     return stage.make_policy(modules, generator), generator
 

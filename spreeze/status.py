@@ -46,6 +46,11 @@ class Status:
         waits = [f"{k.removeprefix('waited/')} {v:.0%}" for k, v in rates.items() if k.startswith("waited/")]
         best = f"{journal.best:.1f}" if journal.best is not None else "-"
         last = f"{sum(e[-1]['returns']) / len(e[-1]['returns']):.1f}" if (e := journal.evaluations) else "-"
+        told = ", ".join(f"{name} {value:.4g}" for name, value in journal.metrics.items())
+        if journal.stages and not rates["env_steps"] and not journal.evaluations:
+            name = journal.stages[-1]["name"]
+            rate = f"{journal.updates:,} ({rates['updates']:,.0f}/s)"
+            return [("time", f"{journal.seconds:.0f} s"), ("stage", name), ("updates", rate), ("metrics", told or "-")]
         return [
             ("time", f"{journal.seconds:.0f} s"),
             ("steps", f"{journal.env_steps:,} ({rates['env_steps']:,.0f}/s)"),

@@ -28,11 +28,15 @@ PROGRESS = 100
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
+WAITING = {"OMP_WAIT_POLICY": "passive"}
+"""Threads that spin while they wait for each other slow a learner tenfold as soon as anything else wants a core."""
+
+
 def launch(spec: RoleSpec, fds: Sequence[int], log: int) -> "subprocess.Popen[bytes]":
     """Start a fresh interpreter for a role; it inherits exactly `fds` and writes what it prints to `log`."""
     command = [sys.executable, "-P", "-m", "spreeze.roles.main", spec.role, Path(spec.folder).name]
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)  # imports resolve as they do here
-    environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(spec.threads)) | {"PYTHONPATH": path}
+    environment = WAITING | os.environ | dict.fromkeys(THREAD_VARIABLES, str(spec.threads)) | {"PYTHONPATH": path}
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, pass_fds=fds, start_new_session=True
     )

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     },
     "algorithms": {
         *("torch", "numpy", "gymnasium"),
-        *("spreeze.contract", "spreeze.errors", "spreeze.spaces", "spreeze.algorithms"),
+        *("spreeze.contract", "spreeze.cache", "spreeze.errors", "spreeze.spaces", "spreeze.algorithms"),
     },
     "spreeze/transport": {
         *("torch", "numpy", "zmq", "msgpack"),

@@ -1,0 +1,261 @@
+"""Stage 2's learner: SAC on logged and imagined rows, with a penalised Bellman target."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from spreeze.algorithms._inference import policy_values
+from spreeze.algorithms._networks import SquashedGaussianActor, TwinCritic
+from spreeze.algorithms._training import adam, load_optimizer_tensors, optimizer_tensors, pack, polyak, unpack
+from spreeze.algorithms.micro.config import ModelBasedConfig
+from spreeze.algorithms.micro.ensemble import EliteModel
+from spreeze.algorithms.micro.operator import conservative_target, elite_values, soft_value
+from spreeze.algorithms.sac import Networks, SACPolicy, Temperature, copies
+from spreeze.contract import Draw, LearnerSetup, Metrics, Part
+
+Batch = Mapping[str, Tensor]
+FIELDS = ("observation", "action", "reward", "terminated", "next_observation")
+MAX_TEMPERATURE = 1.0
+"""The temperature is held below (published)."""
+
+
+@dataclass(frozen=True)
+class Operator:
+    """How a method is conservative in its Bellman target."""
+
+    penalty: Callable[[Tensor], Tensor]
+    """Values of the elites (M, B) -> penalty (B,)."""
+    target: Callable[[Tensor, Tensor, Tensor, Tensor, float, float], Tensor]
+    """(reward, terminated, value, penalty, beta, discount) -> target, all (B,)."""
+
+
+PLAIN = Operator(torch.zeros_like, conservative_target)
+"""SAC's own target: no penalty."""
+
+
+def mixed(batches: Mapping[str, Batch]) -> Batch:
+    """Logged rows, then imagined ones, as one batch; a method without a model has the former only."""
+    if len(batches) == 1:
+        return next(iter(batches.values()))
+    return {name: torch.cat([batches[key][name] for key in ("logged", "imagined")]) for name in FIELDS}
+
+
+def means_by_origin(batches: Mapping[str, Batch], values: Tensor, penalty: Tensor) -> dict[str, Tensor]:
+    """Means of values (K, B) over logged and over imagined rows, and of the penalty (B,) over the latter."""
+    found, begin = {}, 0
+    for name in ("logged", "imagined"):
+        end = begin + (len(batches[name]["reward"]) if name in batches else 0)
+        if end > begin:
+            found[f"value/{name}"] = values[:, begin:end].mean()
+        begin = end
+    if "imagined" in batches:
+        found["penalty/mean"] = penalty[-len(batches["imagined"]["reward"]) :].mean()
+    return found
+
+
+class CriticPart:
+    """Moves both critics towards the penalised soft Bellman target."""
+
+    def __init__(
+        self,
+        networks: Networks,
+        config: ModelBasedConfig,
+        draws: Mapping[str, Draw],
+        generator: torch.Generator,
+        operator: Operator = PLAIN,
+        model: EliteModel | None = None,
+        termination: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        self.draws = draws
+        self.owns: Mapping[str, nn.Module] = {"critic": networks.critic}
+        self.reads: Mapping[str, nn.Module] = {"actor": networks.actor, "temperature": networks.temperature}
+        self.networks, self.config, self.generator = networks, config, generator
+        self.operator, self.model, self.termination = operator, model, termination
+        self.optimizer = adam(networks.critic.parameters(), config.critic_learning_rate)
+        self.finished = False
+
+    def penalty(self, imagined: Batch) -> Tensor:
+        """U (B,) of imagined rows."""
+        assert self.model is not None, "only methods with a model have a penalty"
+        config, nets = self.config, self.networks
+        states = self.model.next_observations(
+            imagined["observation"], imagined["action"], config.samples, self.generator, config.common_noise
+        )
+        flat = states.flatten(0, 2)
+        noise = torch.randn(len(flat), imagined["action"].shape[1], generator=self.generator, device=flat.device)
+        values = policy_values(nets.actor, nets.target, flat, noise)
+        if config.mask_ends and self.termination is not None:
+            values = values * ~self.termination(flat)
+        return self.operator.penalty(elite_values(values.view(states.shape[:3]), config.sample_reduction))
+
+    @torch.no_grad()
+    def target(self, batch: Batch, imagined: Batch | None) -> tuple[Tensor, Tensor]:
+        """y (B,), and U of the imagined rows, which are the last of `batch`; logged rows have no penalty."""
+        config, nets = self.config, self.networks
+        action, log_density = nets.actor.sample(batch["next_observation"], self.generator)
+        values = nets.target(batch["next_observation"], action)
+        value = soft_value(values, log_density, nets.temperature(), bool(config.deterministic_backup))
+        penalty = torch.zeros_like(value)
+        if imagined is not None and self.operator is not PLAIN and config.beta:
+            penalty[-len(imagined["reward"]) :] = self.penalty(imagined)
+        rows = batch["reward"], batch["terminated"], value, penalty
+        y = self.operator.target(*rows, float(config.beta), config.discount)
+        return (y if config.target_floor == "none" else y.clamp(min=float(config.target_floor))), penalty
+
+    def update(self, batches: Mapping[str, Batch]) -> Metrics:
+        """One step of the critics, then of their targets."""
+        batch = mixed(batches)
+        target, penalty = self.target(batch, batches.get("imagined"))
+        values = self.networks.critic(batch["observation"], batch["action"])
+        loss = (values - target).square().mean()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        polyak(self.networks.target, self.networks.critic, self.config.polyak_rate)
+        return {"loss/critic": loss.detach()} | means_by_origin(batches, values.detach(), penalty)
+
+    def publish(self) -> Mapping[str, Mapping[str, Tensor]]:
+        """The critics, for attacks on the policy and for looking at."""
+        return {"critic": self.networks.critic.state_dict()}
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Critics, targets, optimiser and generator."""
+        nets = self.networks
+        modules = pack("critic", nets.critic.state_dict()) | pack("target", nets.target.state_dict())
+        own = pack("optimizer", optimizer_tensors(self.optimizer))
+        return modules | own | {"generator": self.generator.get_state()}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Restore what `state` returned."""
+        self.networks.critic.load_state_dict(unpack("critic", state))
+        self.networks.target.load_state_dict(unpack("target", state))
+        load_optimizer_tensors(self.optimizer, unpack("optimizer", state))
+        self.generator.set_state(state["generator"])
+
+
+class ActorPart:
+    """Moves the policy towards the exponential of its values and, if asked, the temperature to the target entropy."""
+
+    def __init__(
+        self,
+        networks: Networks,
+        config: ModelBasedConfig,
+        draws: Mapping[str, Draw],
+        generator: torch.Generator,
+        actions: int,
+    ) -> None:
+        self.draws = draws
+        self.owns: Mapping[str, nn.Module] = {"actor": networks.actor, "temperature": networks.temperature}
+        self.reads: Mapping[str, nn.Module] = {"critic": networks.critic}
+        self.networks, self.config, self.generator = networks, config, generator
+        self.target_entropy = -float(actions)
+        self.optimizer = adam(networks.actor.parameters(), config.actor_learning_rate)
+        self.temperature_optimizer = adam(networks.temperature.parameters(), config.temperature_learning_rate)
+        self.updates, self.finished = 0, False
+
+    def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """E[alpha log pi - min_k Q_k], and the entropy of the policy [nat]."""
+        nets = self.networks
+        action, log_density = nets.actor.sample(batch["observation"], self.generator)
+        value = nets.critic(batch["observation"], action, frozen=True).amin(0)
+        return (nets.temperature() * log_density - value).mean(), -log_density.detach().mean()
+
+    def update(self, batches: Mapping[str, Batch]) -> Metrics:
+        """One step of policy and temperature."""
+        loss, entropy = self.loss(mixed(batches))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.param_groups[0]["lr"] = self.learning_rate()
+        self.optimizer.step()
+        if self.config.automatic_temperature:
+            self.move_temperature(entropy)
+        self.updates += 1
+        temperature = self.networks.temperature()
+        return {"loss/actor": loss.detach(), "policy/entropy": entropy, "policy/temperature": temperature}
+
+    def learning_rate(self) -> float:
+        """Half a cosine from the configured step size to 0 over the stage."""
+        progress = min(self.updates / self.config.updates, 1.0)
+        return 0.5 * self.config.actor_learning_rate * (1 + math.cos(math.pi * progress))
+
+    def move_temperature(self, entropy: Tensor) -> None:
+        """One step of log alpha against (entropy - target), held below its maximum."""
+        log_alpha = self.networks.temperature.log_alpha
+        self.temperature_optimizer.zero_grad(set_to_none=True)
+        (log_alpha * (entropy - self.target_entropy)).backward()
+        self.temperature_optimizer.step()
+        log_alpha.data.clamp_(max=math.log(MAX_TEMPERATURE))
+
+    def publish(self) -> Mapping[str, Mapping[str, Tensor]]:
+        """The actor, for samplers and evaluator."""
+        return {"policy": self.networks.actor.state_dict()}
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Actor, temperature, optimisers, generator and the number of updates."""
+        nets = self.networks
+        modules = pack("actor", nets.actor.state_dict()) | pack("temperature", nets.temperature.state_dict())
+        own = pack("optimizer", optimizer_tensors(self.optimizer))
+        own |= pack("temperature optimizer", optimizer_tensors(self.temperature_optimizer))
+        return modules | own | {"generator": self.generator.get_state(), "updates": torch.tensor(self.updates)}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Restore what `state` returned."""
+        self.networks.actor.load_state_dict(unpack("actor", state))
+        self.networks.temperature.load_state_dict(unpack("temperature", state))
+        load_optimizer_tensors(self.optimizer, unpack("optimizer", state))
+        load_optimizer_tensors(self.temperature_optimizer, unpack("temperature optimizer", state))
+        self.generator.set_state(state["generator"])
+        self.updates = int(state["updates"])
+
+
+class OfflinePolicy(SACPolicy):
+    """SAC's policy, which also knows the values of actions, for those who would attack it."""
+
+    def __init__(self, actor: SquashedGaussianActor, critic: TwinCritic, generator: torch.Generator) -> None:
+        super().__init__(actor, generator)
+        self.critic = critic
+
+    def value(self, observation: Tensor, action: Tensor) -> Tensor:
+        """Both critics' values (2, B) of observations (B, O) and actions (B, A)."""
+        values: Tensor = self.critic(observation, action)
+        return values
+
+
+def make_networks(
+    observations: int, actions: int, config: ModelBasedConfig, seed: int, device: torch.device
+) -> Networks:
+    """Actor, temperature, critics and their targets, a function of the seed."""
+    sizes = (observations, actions, config.hidden)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        actor, critic, target = SquashedGaussianActor(*sizes), TwinCritic(*sizes), TwinCritic(*sizes)
+    target.load_state_dict(critic.state_dict())
+    target.requires_grad_(False)
+    networks = Networks(actor, Temperature(float(config.initial_temperature)), critic, target)
+    for module in (actor, networks.temperature, critic, target):
+        module.to(device)
+    return networks
+
+
+def make_parts(
+    shape: tuple[int, int],
+    config: ModelBasedConfig,
+    draws: Mapping[str, Draw],
+    setup: LearnerSetup,
+    operator: Operator = PLAIN,
+    model: EliteModel | None = None,
+    termination: Callable[[Tensor], Tensor] | None = None,
+) -> Mapping[str, Part]:
+    """The critic part and the actor part, for observations and actions of `shape`; one set of networks per device."""
+    devices = setup.device("critic"), setup.device("actor")
+    networks = make_networks(*shape, config, setup.seed, devices[0])
+    shared = networks if devices[0] == devices[1] else copies(networks, devices[1])
+    first, second = (torch.Generator(d).manual_seed(2 * setup.seed + i) for i, d in enumerate(devices))
+    model = model.to(devices[0]) if model is not None else None
+    return {
+        "critic": CriticPart(networks, config, draws, first, operator, model, termination),
+        "actor": ActorPart(shared, config, draws, second, shape[1]),
+    }
