@@ -61,7 +61,7 @@ def logged_data(spec: EnvironmentSpec, name: str) -> Dataset:
     if spec.dataset is None:
         raise UsageError(
             f"{name} learns from logged data, and this environment offers none: "
-            "give --dataset, or an environment with a shipped dataset"
+            "give --dataset with a name of `spreeze dataset list`, a Minari id or folder, or a D4RL HDF5 file"
         )
     return spec.dataset
 

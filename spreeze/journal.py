@@ -15,7 +15,7 @@ from spreeze.checkpoint import Checkpoint
 from spreeze.config import Settings
 from spreeze.run_folder import write_summary
 from spreeze.sizing import Sizes, usable_cores
-from spreeze.transport.counters import STARTED, WAITED, Counters
+from spreeze.transport.counters import ENV_STEPS, STARTED, WAITED, Counters
 
 WINDOW_S = 10.0
 """Rates and ratios are taken over the last ten seconds."""
@@ -134,6 +134,8 @@ class Journal:
                       rows=self.counters.rows_consumed)  # fmt: skip
         for role in self.counters.roles:
             look[f"waited/{role}"] = float(self.counters.row(role)[WAITED]) / 1e9
+            if role.startswith("sampler"):
+                look[f"steps/{role}"] = float(self.counters.row(role)[ENV_STEPS])
         self._samples.append(look)
         while look["t"] - self._samples[0]["t"] > WINDOW_S + 0.5:
             self._samples.popleft()
@@ -162,7 +164,7 @@ class Journal:
         first, last = self._samples[0], self._samples[-1]
         span = last["t"] - first["t"]
         steps, updates, rows = (last[k] - first[k] for k in ("steps", "updates", "rows"))
-        waits = {k: (last[k] - first[k]) / span for k in last if k.startswith("waited/")}
+        waits = {k: (last[k] - first[k]) / span for k in last if k.startswith(("waited/", "steps/"))}
         own = {"env_steps": steps / span, "updates": updates / span, "rows": rows / span, "ratio": rows / max(steps, 1)}
         return own | {"lag": self.counters.policy_lag} | waits
 
@@ -229,6 +231,7 @@ class Journal:
             "replay_ratio": rates["ratio"],
             "replay_ratio_error": ratio_error(self.ratio_errors),
             "policy_lag": float(np.mean(self._lags)) if self._lags else 0.0,
+            "steps_per_second_by_sampler": {k.removeprefix("steps/"): v for k, v in rates.items() if "steps/" in k},
             "waits": {k.removeprefix("waited/"): v for k, v in rates.items() if k.startswith("waited/")},
             "metrics": self.metrics,
             "best_return": self.best,

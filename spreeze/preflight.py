@@ -62,6 +62,6 @@ def prepare(settings: Settings) -> tuple[EnvironmentSpec, Sequence[Stage]]:
     stages = build_stages(settings, spec)
     for stage in stages:
         sizes(settings, algorithm, stage)
-        if len(part_names(devices)) > 1:
-            split_parts(stage, devices, settings.run.seed)
+    if len(part_names(devices)) > 1 and not any([split_parts(s, devices, settings.run.seed) for s in stages]):
+        raise UsageError(f"--devices: the learner of {settings.algo} has one part; name a single device")
     return spec, stages

@@ -135,12 +135,14 @@ class StageMemory:
 
 
 def split_parts(stage: Stage, devices: Mapping[str, torch.device], seed: int) -> Parts:
-    """The parts of a learner that is to be split.
+    """The parts of a learner that is to be split; {} of one that has a single part.
 
     Raises:
         UsageError: it has no such parts, or cannot be split.
     """
     parts = stage.make_learner(LearnerSetup({"*": devices["*"]}, seed, {}))
+    if len(parts) == 1:
+        return {}
     for name in part_names(devices):
         if name not in parts:
             raise UsageError(f"--devices: no part '{name}'; this learner has {', '.join(parts)}")

@@ -1,6 +1,7 @@
-"""What all tests share: one thread for each process, reproducible property tests, the root, and who needs a GPU."""
+"""What all tests share: one thread for each process, a cache of their own, the root, and who needs a GPU."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,15 @@ settings.load_profile("spreeze")
 def root() -> Path:
     """The root of the repository."""
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache folder of the session: no test reads or writes the user's."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPREEZE_CACHE", str(folder))
+        yield folder
 
 
 def _has_gpu() -> bool:

@@ -9,6 +9,11 @@ from spreeze.errors import UsageError
 
 Preset = Literal["preset"]
 """The published setting for the environment and kind of the dataset."""
+COUNTS = (
+    *("samples", "members", "elites", "rollout_batch", "updates", "retained_updates", "horizon", "imagined_per_update"),
+    *("dynamics_batch", "dynamics_patience", "dynamics_epochs"),
+)
+"""Options that must be at least 1, once presets are replaced."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +88,11 @@ class ModelBasedConfig:
         """Raise UsageError if an option makes no sense."""
         if self.elites > self.members:
             raise UsageError(f"--elites {self.elites} of --members {self.members}: there are not so many")
-        for name in ("samples", "members", "elites", "rollout_batch", "dynamics_batch", "updates", "retained_updates"):
+        for name in COUNTS:
             if getattr(self, name) < 1:
                 raise UsageError(f"--{name.replace('_', '-')} {getattr(self, name)}: at least 1 is needed")
+        if float(self.initial_temperature) <= 0:
+            raise UsageError(f"--initial-temperature {self.initial_temperature} is not positive")
 
     def for_dataset(self, dataset: Dataset) -> Self:
         """This configuration with every `preset` replaced by the setting for `dataset`, and checked."""

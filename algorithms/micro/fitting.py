@@ -80,6 +80,7 @@ class DynamicsPart:
         self.optimizer = adam(ensemble.parameters(), options.learning_rate)
         self.finished, self._published = False, False
         self._load, self.seed = load, options.seed
+        self.order: Tensor | None = None
         self.epoch, self.step, self.stale = 0, 0, 0
         self.best = torch.full((len(ensemble.weights[0]),), float("inf"))
         self.snapshot = {name: tensor.detach().clone() for name, tensor in self._members().items()}
@@ -87,13 +88,12 @@ class DynamicsPart:
         if cached is not None and fits(cached, ensemble):
             self.ensemble.load_state_dict(cached)
             self.finished = True
-        else:
-            self._split()
 
     def _members(self) -> dict[str, Tensor]:
         return {name: p for name, p in self.ensemble.named_parameters() if not name.endswith("log_variance")}
 
     def _split(self) -> None:
+        """Read the data when they are needed: a learner is also built to see what its parts own."""
         rows, random = self._load(), np.random.default_rng([self.seed, 0])
         order = torch.from_numpy(random.permutation(len(rows.inputs)))
         held_out = min(len(order) // 5, MAX_HELD_OUT)
@@ -125,6 +125,9 @@ class DynamicsPart:
 
     def update(self, batches: Mapping[str, Mapping[str, Tensor]]) -> Metrics:
         """One step of all members; at the end of an epoch, the error on the held-out rows."""
+        if self.order is None:
+            self._split()
+        assert self.order is not None
         begin = self.step * self.options.batch
         rows = self.order[:, begin : begin + self.options.batch].long().to(self.device)
         loss = self.loss(self.train.take(rows))
@@ -191,9 +194,7 @@ class DynamicsPart:
         self.best = state["best"].clone()
         self.epoch, self.step, self.stale, finished, self.seed = (int(n) for n in state["counters"])
         self._published = False
-        self.finished = bool(finished)
-        if not self.finished:
-            self._split()
+        self.finished, self.order = bool(finished), None
 
 
 def fits(tensors: Mapping[str, Tensor], ensemble: DynamicsEnsemble) -> bool:

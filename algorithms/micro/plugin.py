@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from spreeze.algorithms._networks import SquashedGaussianActor, TwinCritic
+from spreeze.algorithms._training import episode_fields, logged_data
 from spreeze.algorithms.micro.config import ModelBasedConfig
 from spreeze.algorithms.micro.ensemble import DynamicsEnsemble, EliteModel
 from spreeze.algorithms.micro.fitting import DynamicsPart, FitOptions, Transitions
@@ -25,6 +26,7 @@ from spreeze.contract import (
     EvaluationSetup,
     Field,
     LearnerSetup,
+    Modes,
     Pace,
     Part,
     Range,
@@ -122,12 +124,15 @@ def dynamics_part(plan: Plan, setup: LearnerSetup) -> DynamicsPart:
 
 def policy_stage(plan: Plan) -> Stage:
     """Stage 2: improve the policy on logged and imagined rows."""
-    config, shape = plan.config, plan.shape
+    config, shape, episodes = plan.config, plan.shape, plan.dataset.episodes
     sizes = (shape.observations, shape.actions, config.hidden)
     imagined, source, pace, warmup = imagination(plan) if plan.method.imagines else ({}, None, Pace(), 0)
     return Stage(
         name="policy",
-        stores={"dataset": Store("dataset", plan.fields, load=partial(rows, plan.dataset)), **imagined},
+        stores={
+            "dataset": Store("dataset", plan.fields, load=lambda: episode_fields(episodes())),
+            **imagined,
+        },
         bundles={"policy": lambda: SquashedGaussianActor(*sizes), "critic": lambda: TwinCritic(*sizes)},
         make_policy=lambda m, generator: OfflinePolicy(m["policy"], m["critic"], generator),  # type: ignore[arg-type]
         make_learner=lambda setup: policy_parts(plan, setup),
@@ -135,6 +140,7 @@ def policy_stage(plan: Plan) -> Stage:
         evaluate=partial(scored_evaluation, plan.dataset),
         pace=pace,
         warmup=warmup,
+        modes=Modes(warmup="explore"),
         until=Until(updates=config.updates),
     )
 
@@ -169,11 +175,6 @@ def policy_parts(plan: Plan, setup: LearnerSetup) -> Mapping[str, Part]:
     return make_parts(shape, plan.config, draws, setup, plan.method.operator, model, plan.termination)
 
 
-def rows(dataset: Dataset) -> Any:
-    """The episodes as a dataset store takes them."""
-    return (episode._asdict() for episode in dataset.episodes())
-
-
 def scored_evaluation(dataset: Dataset, setup: EvaluationSetup) -> Evaluation:
     """Whole episodes in the environment, scored by the dataset's reference if it has one."""
     found = episode_evaluation(setup)
@@ -190,18 +191,13 @@ def stages(name: str, method: Method, spec: EnvironmentSpec, config: ModelBasedC
         UsageError: there is no dataset, or it is unknown which observations end an episode.
         UnsupportedSpace: the spaces are not flat and bounded.
     """
-    shape = Shape.of(spec)
-    if spec.dataset is None:
-        raise UsageError(
-            f"{name} learns from logged data, and this environment has none of its own: "
-            "give --dataset with a name of `spreeze dataset list`, a Minari id or folder, or a D4RL HDF5 file"
-        )
+    shape, dataset = Shape.of(spec, name), logged_data(spec, name)
     if method.imagines and spec.termination is None:
         raise UsageError(
             f"{name} imagines episodes, and nothing tells which observations of this environment end one: "
             "an environment plug-in gives that as `Environment.termination`"
         )
-    plan = Plan(shape, config.for_dataset(spec.dataset), method, spec.dataset, spec.termination, batch)
+    plan = Plan(shape, config.for_dataset(dataset), method, dataset, spec.termination, batch)
     return [dynamics_stage(plan), policy_stage(plan)] if method.imagines else [policy_stage(plan)]
 
 
