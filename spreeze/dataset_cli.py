@@ -55,6 +55,8 @@ class RecordOptions:
     """The run of the expert half; for other kinds, the run whose best evaluation counts as 100."""
     steps: int | Unset = None
     """Steps, reached by whole episodes (default: 100,000 where a policy plays, all of a replay)."""
+    replay_until: int | Unset = None
+    """Take a replay as it stood after so many environment steps (default: as the run left it)."""
     train_steps: int | Unset = None
     """Environment steps of a run that is trained for this (default: the algorithm's own)."""
     seed: int = 0
@@ -98,8 +100,8 @@ def record_command(argv: Sequence[str]) -> int:
     from spreeze.recording import Recorder, Request
 
     request = Request(
-        given.kind, given.env, given.from_run, given.expert_from, given.steps, given.train_steps, given.seed,
-        given.out, given.reference_minimum, given.reference_maximum,
+        given.kind, given.env, given.from_run, given.expert_from, given.steps, given.replay_until,
+        given.train_steps, given.seed, given.out, given.reference_minimum, given.reference_maximum,
     )  # fmt: skip
     folder = Recorder(request, say).record()
     say(f"finished: {folder}   (`spreeze dataset show {folder}` draws it)")

@@ -1,5 +1,6 @@
 """Whole episodes: out of environments stepped with a policy, and out of the replay store of a run."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -76,10 +77,11 @@ def episode_of(columns: Mapping[str, np.ndarray], last: np.ndarray) -> Episode:
     return Episode(observation, columns["action"], columns["reward"].astype(np.float32), terminated)
 
 
-def replayed(checkpoint: Checkpoint, stores: Mapping[str, Store]) -> list[Episode]:
+def replayed(checkpoint: Checkpoint, stores: Mapping[str, Store], until: int | None = None) -> list[Episode]:
     """Every whole episode that the replay store of a checkpoint holds, in the order in which they ended.
 
-    An episode whose beginning was overwritten, and one that had not ended, is left out.
+    An episode whose beginning was overwritten, and one that had not ended, is left out; with `until`, what had not
+    ended when so many steps were stored is left out too.
 
     Raises:
         UsageError: the checkpoint holds no replay store of single steps.
@@ -88,11 +90,13 @@ def replayed(checkpoint: Checkpoint, stores: Mapping[str, Store]) -> list[Episod
     name, saved = replay_store(checkpoint, stores)
     sizes = checkpoint.manifest["sizes"]
     layout = StoreLayout.of(stores[name], sizes["samplers"], sizes["envs_per_sampler"])
+    limit = math.inf if until is None else until / (sizes["samplers"] * layout.streams)
     ended = []
     for lane, words in enumerate(saved["words"]):
         rows, first = lane_rows(checkpoint.folder.parent / "stores", saved["files"], layout, lane, words)
         for stream in range(layout.streams):
-            ended += [(end, lane, stream, episode) for end, episode in runs(rows[:, stream], first == 0)]
+            whole = runs(rows[:, stream], first == 0)
+            ended += [(end, lane, stream, episode) for end, episode in whole if first + end <= limit]
     return [episode for *_, episode in sorted(ended, key=lambda item: item[:3])]
 
 

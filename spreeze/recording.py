@@ -49,6 +49,7 @@ class Request:
     """Of the policy, or of the replay store; of a medium-expert set, of its medium half."""
     expert_run: str | None
     steps: int | None
+    replay_until: int | None
     train_steps: int | None
     seed: int
     out: Path | None
@@ -187,7 +188,7 @@ class Recorder:
 
     def _replayed(self) -> Batches:
         trained = self.runs["medium"].newest()
-        episodes = replayed(trained.checkpoint, trained.stage.stores)
+        episodes = replayed(trained.checkpoint, trained.stage.stores, self.request.replay_until)
         kept = thinned(episodes, self.request.steps, np.random.default_rng(self.seeds[2]))
         found = sum(len(episode.reward) for episode in episodes)
         self.say(f"the replay store holds {len(episodes):,} whole episodes of {found:,} steps; {len(kept):,} are taken")
@@ -203,7 +204,7 @@ class Recorder:
 
     def _card(self, reference: Reference | None) -> dict[str, Any]:
         request = self.request
-        options = {"kind": request.kind, "env": self.settings.env, "steps": request.steps, "seed": request.seed}
+        asked = {name: getattr(request, name) for name in ("kind", "steps", "replay_until", "seed")}
         return {
             "name": self.name,
             "environment": recorded_id(self.settings.env),
@@ -212,7 +213,7 @@ class Recorder:
             "versions": versions(),
             "recorded": {
                 "command": "spreeze dataset record",
-                "options": options,
+                "options": asked | {"env": self.settings.env},
                 "environment_options": self.settings.to_data()["environment"],
                 "runs": {role: run.provenance() for role, run in self.runs.items() if role in request.kind},
             },
@@ -221,9 +222,12 @@ class Recorder:
 
 def check(request: Request) -> None:
     """Raise UsageError for numbers and combinations that make no sense."""
-    for name, value in (("steps", request.steps), ("train-steps", request.train_steps)):
+    for name in ("steps", "replay_until", "train_steps"):
+        value = getattr(request, name)
         if value is not None and value < 1:
-            raise UsageError(f"--{name} {value}: give at least 1")
+            raise UsageError(f"--{name.replace('_', '-')} {value}: give at least 1")
+    if request.replay_until is not None and request.kind != "medium-replay":
+        raise UsageError(f"--replay-until: --kind {request.kind} takes nothing from a replay")
     if request.seed < 0:
         raise UsageError(f"--seed {request.seed}: give at least 0")
     for name, bound in (("minimum", request.minimum), ("maximum", request.maximum)):

@@ -80,6 +80,14 @@ def test_episodes_come_in_the_order_in_which_they_ended(tmp_path: Path) -> None:
     assert ends == sorted(ends)
 
 
+def test_a_replay_as_it_stood_earlier_holds_what_had_ended_by_then(tmp_path: Path) -> None:
+    checkpoint, stores = saved(tmp_path, capacity=10_000, blocks=20)
+    lanes, half = 2, 50
+    early = sorted(assert_whole(e) for e in replayed(checkpoint, stores, until=half * lanes * STREAMS))
+    expected = [(lane, n, k) for lane in range(lanes) for n in LENGTHS for k in range(100) if k * (n + 1) + n <= half]
+    assert early == sorted(expected)
+
+
 def test_what_the_ring_has_overwritten_is_left_out(tmp_path: Path) -> None:
     episodes = replayed(*saved(tmp_path, capacity=2 * STREAMS * 30, blocks=20))
     found = sorted(assert_whole(episode) for episode in episodes)

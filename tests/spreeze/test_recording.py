@@ -22,7 +22,7 @@ from spreeze.run_folder import read_summary
 from tests.contract.playing import play
 
 ENV, LIMIT = "tests.contract.interrupting:PENDULUM", 45
-BARE = Request("random", ENV, None, None, None, None, 0, None, None, None)
+BARE = Request("random", ENV, None, None, None, None, None, 0, None, None, None)
 SAC = {"hidden": [16, 16], "warmup": 100}
 SERIAL: dict[str, Any] = {"serial": True, "envs_per_sampler": 4, "batch_size": 16, "replay_ratio": 1}
 
