@@ -40,6 +40,8 @@ class RunOptions:
     """Sampler processes."""
     envs_per_sampler: int | Auto = "auto"
     """Environments that one sampler steps together."""
+    learner_cores: int | Auto = "auto"
+    """Cores of the learner, which has a thread on each; samplers may share all but the first."""
     batch_size: int | Auto = "auto"
     """Rows of one update."""
     replay_ratio: float | Auto = "auto"

@@ -5,6 +5,7 @@ import platform
 import time
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import psutil
 
 from spreeze.checkpoint import Checkpoint
 from spreeze.config import Settings
+from spreeze.dataset import Dataset
 from spreeze.run_folder import write_summary
 from spreeze.sizing import Sizes, usable_cores
 from spreeze.transport.counters import ENV_STEPS, STARTED, WAITED, Counters
@@ -66,6 +68,7 @@ class Journal:
         self.restarts: dict[str, int] = dict(previous.get("restarts", {}))
         self.stages: list[dict[str, Any]] = list(previous.get("stages", []))
         self.first_step_s: float | None = previous.get("first_step_seconds")
+        self.dataset: dict[str, Any] | None = None
         self.best: float | None = None
         self.episode_return: float | None = None
         self.metrics: dict[str, float] = {}
@@ -125,6 +128,13 @@ class Journal:
         """Print a line and log it."""
         self.log.write(f"[{self.seconds:8.1f} s] {text}\n")
         self._say(text)
+
+    def learns_from(self, dataset: Dataset) -> None:
+        """Say which dataset the run learns from, and keep for the summary what identifies it."""
+        reference = asdict(dataset.reference) if dataset.reference else None
+        about = {"name": dataset.name, "environment": dataset.environment, "digest": dataset.digest}
+        self.dataset = about | {"reference": reference}
+        self.say(dataset.describe())
 
     def sample(self) -> None:
         """Look at the counters; call about once a second."""
@@ -218,6 +228,7 @@ class Journal:
             "algorithm": self.settings.algo,
             "environment": self.settings.env,
             "seed": self.settings.run.seed,
+            "dataset": self.dataset,
             "versions": versions(),
             "machine": machine(),
             "wall_seconds": seconds,

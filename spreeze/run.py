@@ -46,7 +46,7 @@ def execute(settings: Settings, folder: Path, resume: bool = False, age_s: float
     try:
         checkpoint = newest_checkpoint(folder, journal.say) if resume else None
         if spec.dataset is not None and reads_dataset(stages):
-            journal.say(spec.dataset.describe())
+            journal.learns_from(spec.dataset)
         journal.restore(checkpoint)
         first = checkpoint.manifest["stage"] if checkpoint else 0
         for index in range(first, len(stages)):

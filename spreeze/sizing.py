@@ -62,13 +62,17 @@ def sizes(settings: Settings, algorithm: Algorithm, stage: Stage) -> Sizes:
         block_steps=max(1, 32 // envs),
         batch_size=batch_size(settings, algorithm),
         replay_ratio=ratio,
-        learner_cores=learner_cores(stage, cores),
+        learner_cores=learner_cores(run.learner_cores, stage, cores),
         sampler_cores=cores[1:] if len(cores) > 1 else cores,
     )
 
 
-def learner_cores(stage: Stage, cores: tuple[int, ...]) -> tuple[int, ...]:
-    """All cores where the learner is alone, otherwise one, or two of many."""
+def learner_cores(asked: int | str, stage: Stage, cores: tuple[int, ...]) -> tuple[int, ...]:
+    """What was asked for; else all cores where the learner is alone, otherwise one, or two of many."""
+    if not isinstance(asked, str):
+        if not 1 <= asked <= len(cores):
+            raise UsageError(f"--learner-cores {asked}: this machine has {len(cores)}")
+        return cores[:asked]
     if stage.make_source is None and stage.evaluate is None:
         return cores
     return cores[:1] if len(cores) < 4 else cores[:2]

@@ -75,7 +75,7 @@ class ModelBasedConfig:
     dynamics_patience: int | Preset = "preset"
     """Epochs without an improvement of 1 % in any network after which fitting ends."""
     dynamics_epochs: int | Preset = "preset"
-    """Epochs after which fitting ends in any case."""
+    """Epochs after which fitting ends in any case (ours: 60; published: no limit for most datasets)."""
     cache: bool = True
     """Keep the fitted ensemble for the next run with the same data, options and seed."""
 
@@ -120,7 +120,7 @@ DEFAULTS: Mapping[str, Any] = {
     "automatic_temperature": True,
     "deterministic_backup": False,
     "dynamics_patience": 5,
-    "dynamics_epochs": 1000,
+    "dynamics_epochs": 60,
 }
 """Settings where none are published for a dataset."""
 

@@ -42,6 +42,10 @@ WARMUP_BLOCKS = 2
 """Blocks of one sampler that are imagined before the first update."""
 
 
+MIN_BLOCKS = 128
+"""Blocks that the lanes of all samplers hold together at least."""
+
+
 @dataclass(frozen=True)
 class Method:
     """What one algorithm does differently from the others."""
@@ -149,8 +153,9 @@ def imagination(plan: Plan) -> tuple[dict[str, Store], Callable[[SourceSetup], I
     """The store of imagined rows, their source, the pace at which both go on, and the rows imagined beforehand."""
     config, horizon = plan.config, int(plan.config.horizon)
     per_update = int(config.imagined_per_update)
-    # A lane must hold a few blocks, however short the retention.
-    capacity = max(per_update * config.retained_updates, 8 * horizon * plan.rollouts)
+    # Every block leaves a row without a transition; however short the retention, a lane must hold a few blocks.
+    transitions = max(per_update * config.retained_updates, MIN_BLOCKS * horizon * plan.rollouts)
+    capacity = transitions * (horizon + 1) // horizon
     store = Store("replay", plan.fields, capacity=capacity, streams=plan.rollouts)
     termination = plan.termination
     assert termination is not None, "checked by `stages`"

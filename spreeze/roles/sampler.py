@@ -74,8 +74,12 @@ class Sampler:
             self.row[VERSION_INCARNATION], self.row[VERSION] = self.fresh.version[:2]
         modes = self.stage.modes
         warm = self.context.counters.env_steps >= self.stage.warmup
-        for block in self.source.collect(modes.collect if warm else modes.warmup):
+        blocks = list(self.source.collect(modes.collect if warm else modes.warmup))
+        for block in blocks:
             self._store(block)
+        if isinstance(self.pace, RatioPace):
+            rows = sum(int(block.valid.sum()) for block in blocks) * self.context.sizes.samplers
+            self.pace.allow(slack_rows(self.pace.ratio, self.context.sizes.batch_size, rows))
         if self._episodes and self._report():
             returns, lengths = zip(*self._episodes, strict=True)
             self.context.line.send("episodes", returns=returns, lengths=lengths)

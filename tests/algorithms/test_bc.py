@@ -152,7 +152,7 @@ def test_a_policy_without_memory_begins_with_none() -> None:
 
 
 def test_an_environment_without_a_dataset_is_refused_with_what_to_do() -> None:
-    with pytest.raises(UsageError, match=r"BC learns from logged data.*--dataset.*environment with a shipped"):
+    with pytest.raises(UsageError, match=r"BC learns from logged data.*give --dataset with a name"):
         stages(EnvironmentSpec(OBSERVATION, ACTION), BCConfig(), 8)
 
 

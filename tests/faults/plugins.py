@@ -33,6 +33,7 @@ from spreeze.contract import (
     episode_evaluation,
 )
 from spreeze.environment import Environment, Transition, VectorEnv
+from spreeze.envs._gymnasium import GymnasiumOptions
 
 NEVER = 1e9
 
@@ -163,10 +164,9 @@ ALGORITHM = dataclasses.replace(sac.ALGORITHM, summary="SAC, unwell", config=Tro
 
 
 @dataclass(frozen=True)
-class TroubleOptions:
-    """What goes wrong with the pendulum."""
+class TroubleOptions(GymnasiumOptions):
+    """Options of the pendulum, and what goes wrong with it."""
 
-    max_episode_steps: int | None = None
     raise_at: int = 0
     """Step at which every vector of environments raises."""
     raise_with: float = 0.0

@@ -11,6 +11,7 @@ import pytest
 from spreeze import journal as module
 from spreeze.checkpoint import Checkpoint
 from spreeze.config import Settings
+from spreeze.dataset import Dataset, Reference
 from spreeze.journal import Journal, ratio_error
 from spreeze.sizing import Sizes
 from spreeze.transport.counters import ENV_STEPS, ROWS, STARTED, UPDATES, WAITED, Counters
@@ -175,6 +176,21 @@ def test_the_summary_is_complete_and_plain_data(journal: Journal, tmp_path: Path
     assert wanted <= summary.keys()
     assert {"python", "torch", "mujoco", "gymnasium", "numpy", "spreeze"} == summary["versions"].keys()
     assert summary["machine"].keys() == {"cpu", "cores", "memory_gb"}
+
+
+def test_the_summary_identifies_the_dataset(journal: Journal, said: list[str], clock: list[float]) -> None:
+    clock[0] += 1.0
+    assert journal.summary("running")["dataset"] is None
+    reference = Reference(10.0, 20.0, "ten random episodes")
+    dataset = Dataset("hopper/toy-v0", "Hopper-v5", "medium", "ab" * 32, 100, reference, tuple)
+    journal.learns_from(dataset)
+    assert journal.summary("running")["dataset"] == {
+        "name": "hopper/toy-v0",
+        "environment": "Hopper-v5",
+        "digest": "ab" * 32,
+        "reference": {"minimum": 10.0, "maximum": 20.0, "source": "ten random episodes"},
+    }
+    assert said == [dataset.describe()]
 
 
 def test_what_is_said_is_logged_with_its_moment(
