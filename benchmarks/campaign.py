@@ -15,7 +15,6 @@ import math
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -24,21 +23,18 @@ from pathlib import Path
 from typing import Any
 
 import campaign_ledger as ledger
-from campaign_rows import ROWS, Row
+import campaign_offline_rows as offline
+import campaign_rows as online
+from campaign_process import CampaignError, execute
+from campaign_rows import Row
+from offline_figure import draw
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from spreeze.plot import grouped, write_png
 
 ROOT = Path(__file__).resolve().parents[1]
-REPORT_S = 60.0
-"""Seconds between two lines of progress."""
-STOP_S = 20.0
-"""Seconds that a run is given to end after SIGTERM."""
-
-
-class CampaignError(Exception):
-    """The campaign cannot go on; the message says why."""
+ROWS = (*online.ROWS, *offline.ROWS)
 
 
 @dataclass(frozen=True)
@@ -64,8 +60,9 @@ class Campaign:
         return self.root / "docs" / "figures"
 
     def chosen(self, only: str) -> list[Row]:
-        """Return the rows whose name holds the pattern, in which `*` and `?` stand for anything."""
-        return [row for row in self.rows if fnmatch.fnmatchcase(row.name, f"*{only}*")]
+        """Return the rows whose name holds one of the patterns, parted by commas; `*` and `?` stand for anything."""
+        patterns = [f"*{pattern.strip()}*" for pattern in only.split(",")]
+        return [row for row in self.rows if any(fnmatch.fnmatchcase(row.name, pattern) for pattern in patterns)]
 
     def open_rows(self, only: str = "") -> list[Row]:
         """Return the chosen rows that the ledger does not hold."""
@@ -80,12 +77,31 @@ def run(campaign: Campaign, only: str = "", budget: float = math.inf) -> int:
         rows = campaign.open_rows(only)
         print(f"{len(rows)} of {len(campaign.chosen(only))} rows to do", flush=True)
         for number, row in enumerate(rows, 1):
+            obstacle = obstacle_to(campaign, row)
             if 60 * row.minutes > deadline - time.monotonic():
-                print(f"{row.name}: {row.minutes:g} min do not fit into the rest of the budget", flush=True)
+                obstacle = f"{row.minutes:g} min do not fit into the rest of the budget"
+            if obstacle:
+                print(f"{row.name}: left out: {obstacle}", flush=True)
                 continue
             print(f"{row.name} ({number} of {len(rows)}): {row.minutes:g} min", flush=True)
             failed += not complete(campaign, row, lock)
     return failed
+
+
+def obstacle_to(campaign: Campaign, row: Row) -> str:
+    """Return why a row cannot be made at this moment and what to do, or nothing."""
+    if row.needs and not (campaign.root / row.needs).exists():
+        return f"{row.needs} is missing; {row.advice}"
+    if not row.after:
+        return ""
+    if row.after not in ledger.read(campaign.ledger):
+        return f"it follows {row.after}, which has not finished; `run --only {row.after}` makes that"
+    if finished_result(campaign.results / row.after / "summary.json") is None:
+        folder = f"runs/campaign/{row.after}"
+        return (
+            f"the finished run is gone from {folder}; put it back, or run its command (see `list`) with --out {folder}"
+        )
+    return ""
 
 
 def complete(campaign: Campaign, row: Row, lock: int) -> bool:
@@ -94,101 +110,28 @@ def complete(campaign: Campaign, row: Row, lock: int) -> bool:
     out = campaign.results / row.name
     shutil.rmtree(out, ignore_errors=True)
     os.pwrite(lock, row.name.ljust(200).encode(), 0)
-    code = execute(campaign, row, out, lock)
-    summary = finished_summary(out) if code == 0 else None
-    if summary is None:
+    try:
+        code = execute(campaign.root, row, out, lock)
+    except CampaignError as error:
+        print(f"{row.name}: FAILED: {error}", flush=True)
+        return False
+    result = finished_result(out / row.result) if code == 0 else None
+    if result is None:
         print(f"{row.name}: FAILED with exit code {code}; see runs/campaign/{row.name}.txt", flush=True)
         return False
-    entry = ledger.entry_of(row, summary, commit)
+    entry = ledger.entry_of(row, result, commit)
     ledger.append(campaign.ledger, entry)
-    scores = f"last return {entry['last_return']}, best {entry['best_return']}"
-    print(f"{row.name}: {entry['wall_seconds']:.0f} s, {entry['env_steps']} steps, {scores}", flush=True)
+    print(f"{row.name}: {ledger.in_words(entry)}", flush=True)
     return True
 
 
-def finished_summary(out: Path) -> dict[str, Any] | None:
-    """Return the summary of a run that came to its own end."""
+def finished_result(path: Path) -> dict[str, Any] | None:
+    """Return what a command that came to its own end has written."""
     try:
-        summary: dict[str, Any] = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+        result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return summary if summary.get("exit_reason", "finished") == "finished" else None
-
-
-def execute(campaign: Campaign, row: Row, out: Path, lock: int) -> int:
-    """Run the command of a row to its end and return its exit code; stop it if the campaign is stopped.
-
-    The run inherits the lock, so that no second row begins beside one whose campaign was killed.
-    """
-    command = resolve(campaign.root, row, out)
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with (campaign.results / f"{row.name}.txt").open("wb") as log:
-        process = subprocess.Popen(
-            command,
-            cwd=campaign.root,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            pass_fds=(lock,),
-        )
-        try:
-            return wait(process, row)
-        finally:
-            stop(process)
-
-
-def resolve(root: Path, row: Row, out: Path) -> list[str]:
-    """Return the command of a row without placeholders; prepares the peers' environment if it is asked for."""
-    words = list(row.command)
-    values = {"{out}": str(out), "{seed}": str(row.seed), "{python}": sys.executable}
-    if any("{peers}" in word for word in words):
-        values["{peers}"] = str(peers_python(root))
-    for placeholder, value in values.items():
-        words = [word.replace(placeholder, value) for word in words]
-    return words
-
-
-def wait(process: subprocess.Popen[bytes], row: Row) -> int:
-    """Wait for a run, with a line of progress now and then; give up when it takes more than twice its time."""
-    begin, limit = time.monotonic(), 120.0 * row.minutes + 300.0
-    while (elapsed := time.monotonic() - begin) < limit:
-        try:
-            return process.wait(timeout=REPORT_S)
-        except subprocess.TimeoutExpired:
-            print(f"{row.name}: {(elapsed + REPORT_S) / 60:.0f} of {row.minutes:g} min", flush=True)
-    print(f"{row.name}: no end after {limit:.0f} s, stopped", flush=True)
-    return 124
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a run and all that it started; does nothing to one that has ended."""
-    try:
-        if process.poll() is None:
-            process.terminate()
-            process.wait(timeout=STOP_S)
-    except subprocess.TimeoutExpired:
-        pass
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def peers_python(root: Path) -> Path:
-    """Return the interpreter of the peers' virtual environment, made anew whenever its requirements differ."""
-    folder, wanted = root / ".venv-peers", root / "benchmarks" / "peers" / "requirements.txt"
-    python, installed = folder / "bin" / "python", folder / "installed.txt"
-    if not installed.exists() or installed.read_bytes() != wanted.read_bytes():
-        print("installing the peers into .venv-peers", flush=True)
-        try:
-            subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-            subprocess.run([str(python), "-m", "pip", "install", "--quiet", "-r", str(wanted)], check=True)
-        except subprocess.CalledProcessError as error:
-            raise CampaignError(f"the peers cannot be installed from {wanted.name}: {error}") from error
-        installed.write_bytes(wanted.read_bytes())
-    return python
+    return result if result.get("exit_reason", "finished") == "finished" else None
 
 
 @contextlib.contextmanager
@@ -231,22 +174,29 @@ def running(campaign: Campaign) -> str:
 def status(campaign: Campaign) -> Table:
     """Return the state and the scores of every row."""
     done, active = ledger.read(campaign.ledger), running(campaign)
-    table = Table("row", "environment", "min", "state", "steps", "updates", "last", "best")
+    table = Table(Column("row", no_wrap=True), "environment", "min", "state", "steps", "updates", "last", "best")
     for row in campaign.rows:
         entry = done.get(row.name)
-        state = "done" if entry else "running" if row.name == active else "open"
-        values = [entry[key] for key in ("env_steps", "updates", "last_return", "best_return")] if entry else []
+        state = (
+            "done" if entry else "running" if row.name == active else "waits" if obstacle_to(campaign, row) else "open"
+        )
+        values = [entry.get(key, "") for key in ("env_steps", "updates", "last_return", "best_return")] if entry else []
         table.add_row(row.name, row.environment, f"{row.minutes:g}", state, *(str(value) for value in values))
     return table
 
 
 def plot(campaign: Campaign) -> list[Path]:
-    """Draw one figure for each environment from the ledger alone; return the files."""
-    curves = ledger.curves(ledger.read(campaign.ledger).values())
+    """Draw one figure for each environment and each dataset from the ledger alone; return the files."""
+    entries = list(ledger.read(campaign.ledger).values())
+    curves = ledger.curves(entry for entry in entries if "dataset" not in entry)
     written = []
     for environment, members in grouped(curves, lambda curve: curve.environment).items():
         written.append(campaign.figures / f"{environment.lower().replace('/', '-')}.png")
         write_png(members, written[-1])
+    for logged in ledger.by_dataset(entry for entry in entries if entry.get("curve")):
+        name = logged[0]["dataset"]["name"]
+        written.append(campaign.figures / f"offline-{name.lower().replace('/', '-')}.png")
+        draw(ledger.curves(logged), name, written[-1])
     return written
 
 
@@ -256,7 +206,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="names and commands of all rows")
     runner = commands.add_parser("run", help="make the open rows")
-    runner.add_argument("--only", default="", metavar="PATTERN", help="part of a row's name; * and ? match anything")
+    runner.add_argument("--only", default="", metavar="PATTERN", help="parts of names, parted by commas; * is anything")
     runner.add_argument("--seconds", type=float, default=math.inf, metavar="BUDGET", help="begin no row beyond this")
     commands.add_parser("status", help="state and scores of all rows")
     commands.add_parser("plot", help="draw the figures")

@@ -17,20 +17,35 @@ from spreeze.plot import Curve, Point, curve_of
 Entry = Mapping[str, Any]
 
 
-def entry_of(row: Row, summary: Mapping[str, Any], commit: str) -> Entry:
-    """Return what the ledger keeps of a finished run; the curve is [seconds, env steps, mean return] by evaluation."""
-    points = curve_of({"algorithm": row.algorithm, "environment": row.environment, "seed": row.seed, **summary}).points
-    curve = [[round(p.seconds, 1), p.env_steps, finite(p.mean_return)] for p in points]
-    scores = [score for _, _, score in curve if score is not None]
+def entry_of(row: Row, result: Mapping[str, Any], commit: str) -> Entry:
+    """Return what the ledger keeps of a finished row: of a training its scores, of an evaluation its robustness."""
     return {
         "row": row.name,
-        "label": summary.get("label") or row.algorithm,
+        "label": result.get("label") or row.algorithm,
         "environment": row.environment,
         "seed": row.seed,
         "command": list(row.command),
         "commit": commit,
         "machine": machine(),
+        **(robustness_of(result) if row.after else training_of(row, result)),
+    }
+
+
+def training_of(row: Row, summary: Mapping[str, Any]) -> Entry:
+    """Return what is kept of a training; the curve is [seconds, env steps, mean return] by evaluation.
+
+    With a dataset, what identifies it is kept too, and the updates of the policy are the fourth number of each point.
+    """
+    known = {"algorithm": row.algorithm, "environment": row.environment, "seed": row.seed, **summary}
+    points = curve_of(known | {"evaluations": [in_stage(found) for found in summary["evaluations"]]}).points
+    dataset = summary.get("dataset")
+    curve = [
+        [round(p.seconds, 1), p.env_steps, finite(p.mean_return), *([p.updates] if dataset else [])] for p in points
+    ]
+    scores = [point[2] for point in curve if point[2] is not None]
+    return {
         "versions": summary.get("versions", {}),
+        **({"dataset": dataset} if dataset else {}),
         "wall_seconds": round(summary["wall_seconds"], 1),
         "env_steps": summary["env_steps"],
         "updates": summary["updates"],
@@ -39,6 +54,48 @@ def entry_of(row: Row, summary: Mapping[str, Any], commit: str) -> Entry:
         "exit_reason": summary.get("exit_reason", "finished"),
         "curve": curve,
     }
+
+
+def in_stage(evaluation: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an evaluation whose updates are those of its own stage: steps that fitted a model are no policy's."""
+    version = evaluation.get("weight_version")
+    return {**evaluation, "updates": version[1]} if version else evaluation
+
+
+def robustness_of(result: Mapping[str, Any]) -> Entry:
+    """Return what is kept of the `robustness.json` of one run: mean returns by condition, and what sums them up."""
+    (run,) = result["runs"]
+    attacked = [cell for cell in run["cells"] if cell["friction"] is None]
+    grid = [cell for cell in run["cells"] if cell["friction"] is not None]
+    means = [cell["mean"] for cell in grid]
+    return {
+        "versions": {"mujoco": run["mujoco"]},
+        "robustness": {
+            **{key: run[key] for key in ("checkpoint", "episodes", "seed", "spread", "reference")},
+            "areas": {name: finite(area["return"]) for name, area in run["areas"].items()},
+            "grid_mean": finite(sum(means) / len(means)) if means else None,
+            "attacked": [[cell["attack"], cell["radius"], finite(cell["mean"])] for cell in attacked],
+            "grid": [[cell["friction"], cell["gravity"], finite(cell["mean"])] for cell in grid],
+        },
+    }
+
+
+def in_words(entry: Entry) -> str:
+    """Return one line for the screen."""
+    if "robustness" in entry:
+        areas = ", ".join(f"{name} {area}" for name, area in entry["robustness"]["areas"].items())
+        return f"areas: {areas}; mean over friction and gravity {entry['robustness']['grid_mean']}"
+    scores = f"last return {entry['last_return']}, best {entry['best_return']}"
+    return f"{entry['wall_seconds']:.0f} s, {entry['env_steps']} steps, {scores}"
+
+
+def by_dataset(entries: Iterable[Entry]) -> list[list[Entry]]:
+    """Return the entries that learned from a dataset in groups of the same data."""
+    groups: dict[str, list[Entry]] = {}
+    for entry in entries:
+        if "dataset" in entry:
+            groups.setdefault(entry["dataset"]["digest"], []).append(entry)
+    return list(groups.values())
 
 
 def finite(value: float) -> float | None:
@@ -80,13 +137,13 @@ def curves(entries: Iterable[Entry]) -> list[Curve]:
     return [
         Curve(entry["label"], entry["environment"], entry["seed"], tuple(point(*values) for values in entry["curve"]))
         for entry in entries
-        if entry["curve"]
+        if entry.get("curve")
     ]
 
 
-def point(seconds: float, env_steps: int, mean_return: float | None) -> Point:
+def point(seconds: float, env_steps: int, mean_return: float | None, updates: int | None = None) -> Point:
     """Return the point of one compact evaluation; a missing return leaves a gap in the curve."""
-    return Point(seconds, env_steps, math.nan if mean_return is None else mean_return)
+    return Point(seconds, env_steps, math.nan if mean_return is None else mean_return, updates)
 
 
 def machine() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The rows of the campaign, as data: which long runs are made, with which options."""
+"""Rows of the campaign, as data: what a row is, and the runs that learn by acting."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,13 +11,22 @@ class Row:
     name: str
     command: Sequence[str]
     """Run in the root of the checkout. Placeholders: {out} the folder to fill, {seed}, {python} the interpreter that
-    runs the campaign, {peers} the interpreter of the peers' own virtual environment."""
+    runs the campaign, {peers} and {d3rlpy} the interpreters of the peers' own virtual environments, {run} the folder
+    of the row `after`."""
     environment: str
     algorithm: str
     """Name in tables and figures, unless the summary holds a label."""
     seed: int
     minutes: float
-    """Wall clock of the training."""
+    """Wall clock of the training; an estimate where something else ends it."""
+    needs: str = ""
+    """File below the root of the checkout without which the row is left out."""
+    advice: str = ""
+    """How to get that file."""
+    after: str = ""
+    """Row whose finished run this one evaluates."""
+    result: str = "summary.json"
+    """File in the folder {out} that holds what came of it."""
 
 
 SEEDS = range(5)

@@ -8,6 +8,7 @@ The clock counts training only, d3rlpy's own preparation of the data included; e
 """
 
 import argparse
+import hashlib
 import json
 import time
 from collections.abc import Iterator
@@ -49,6 +50,16 @@ def recorded_in(folder: Path) -> str:
     """The Gymnasium id in the dataset's metadata."""
     metadata = json.loads((folder / "data" / "metadata.json").read_text(encoding="utf-8"))
     return str(json.loads(metadata["env_spec"])["id"])
+
+
+def described(folder: Path) -> dict[str, Any]:
+    """What identifies the dataset, as far as its card says it; the digest is that of the data."""
+    card = folder / "card.json"
+    known = json.loads(card.read_text(encoding="utf-8")) if card.exists() else {}
+    with (folder / "data" / "main_data.hdf5").open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    about = {"name": known.get("name", folder.name), "environment": recorded_in(folder), "digest": digest}
+    return about | {"reference": known.get("reference")}
 
 
 class Evaluation:
@@ -136,7 +147,7 @@ def main() -> None:
         "label": f"d3rlpy {d3rlpy.__version__} TD3+BC",
         "algorithm": "d3rlpy-td3-bc",
         "environment": environment,
-        "dataset": args.dataset.name,
+        "dataset": described(args.dataset),
         "seed": args.seed,
         "wall_seconds": seconds,
         "env_steps": 0,

@@ -60,6 +60,11 @@ def campaign(root: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.fixture
+def process_of(campaign: ModuleType) -> ModuleType:
+    return importlib.import_module("campaign_process")
+
+
+@pytest.fixture
 def make(campaign: ModuleType, tmp_path: Path) -> Callable[..., Any]:
     """Build a campaign below `tmp_path` whose rows, one for each seed, run a script."""
 
@@ -117,6 +122,7 @@ def test_a_row_of_the_ledger_is_not_made_again(campaign: ModuleType, make: Calla
 
 
 def test_only_rows_that_match_are_made(campaign: ModuleType, make: Callable[..., Any]) -> None:
+    assert [row.name for row in make(0, 1, 2, 12).chosen("toy-0, -2")] == ["toy-0", "toy-2"]
     toy = make(0, 1, 12)
     campaign.run(toy, only="y-1")
     assert [entry["row"] for entry in lines(toy.ledger)] == ["toy-1", "toy-12"]
@@ -200,13 +206,13 @@ def test_a_row_holds_the_lock_of_a_campaign_that_was_killed(
 
 
 def test_a_run_without_end_is_stopped(
-    campaign: ModuleType, make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    campaign: ModuleType, process_of: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(campaign, "REPORT_S", 0.05)
+    monkeypatch.setattr(process_of, "REPORT_S", 0.05)
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
     row = campaign.Row("endless", (), "Toy-v0", "toy", 0, minutes=-2.498)
-    assert campaign.wait(process, row) == 124
-    campaign.stop(process)
+    assert process_of.wait(process, row) == 124
+    process_of.stop(process)
     assert process.returncode == -signal.SIGTERM
     assert "no end after 0 s" in capsys.readouterr().out
 
@@ -250,25 +256,6 @@ def test_the_status_shows_what_is_done_and_what_is_open(campaign: ModuleType, ma
     assert "open" in still_open
 
 
-@pytest.mark.slow
-def test_the_peers_are_installed_anew_only_when_their_requirements_change(
-    campaign: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    wanted = tmp_path / "benchmarks" / "peers" / "requirements.txt"
-    wanted.parent.mkdir(parents=True)
-    wanted.write_text("# none\n")
-    python = campaign.peers_python(tmp_path)
-    first = (tmp_path / ".venv-peers" / "installed.txt").stat().st_mtime_ns
-    row = campaign.Row("peer-0", ("{peers}", "-c", "pass", "--out={out}"), "Toy-v0", "toy", 0, 1.0)
-    assert campaign.resolve(tmp_path, row, Path("there")) == [str(python), "-c", "pass", "--out=there"]
-    assert (tmp_path / ".venv-peers" / "installed.txt").stat().st_mtime_ns == first
-    wanted.write_text("spreeze-has-no-such-peer\n")
-    with pytest.raises(campaign.CampaignError, match=r"requirements\.txt"):
-        campaign.peers_python(tmp_path)
-    assert not (tmp_path / ".venv-peers" / "installed.txt").exists()
-
-
 def test_an_open_lock_is_no_running_row(campaign: ModuleType, make: Callable[..., Any]) -> None:
     toy = make(0)
     assert campaign.running(toy) == ""
@@ -279,11 +266,13 @@ def test_an_open_lock_is_no_running_row(campaign: ModuleType, make: Callable[...
         assert campaign.running(toy) == "toy-0"
 
 
-def test_every_declared_row_has_a_name_of_its_own_and_both_placeholders(campaign: ModuleType) -> None:
+def test_every_declared_row_has_a_name_of_its_own_and_its_placeholders(campaign: ModuleType) -> None:
     assert len({row.name for row in campaign.ROWS}) == len(campaign.ROWS)
     for row in campaign.ROWS:
-        assert "{out}" in row.command and "{seed}" in row.command
-        assert float(row.command[row.command.index("--seconds") + 1]) == 60 * row.minutes
+        assert any("{out}" in word for word in row.command)
+        assert ("{run}" if row.after else "{seed}") in row.command
+        if "--seconds" in row.command:
+            assert float(row.command[row.command.index("--seconds") + 1]) == 60 * row.minutes
 
 
 def test_the_command_line_lists_rows_and_status(root: Path) -> None:
