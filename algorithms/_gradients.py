@@ -5,7 +5,7 @@ faster, allocates every intermediate result, and passes every row through both c
 moves the actor. Other devices take autograd. Measured in benchmarks/offline_cost.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -23,10 +23,13 @@ Layers = Sequence[tuple[Tensor, Tensor]]
 
 
 class CriticGradients:
-    """Leaves the gradient of mean (Q_k(s, a) - y)^2 over critics and rows in the critic's parameters."""
+    """Leaves the gradient of mean (Q_k(s, a) - y)^2 over critics and rows in the critic's parameters.
+
+    Like `ActorGradients`, it takes parameters to stay where they are in memory once it was called.
+    """
 
     def __init__(self, critic: TwinCritic) -> None:
-        self.critic, self.passes = critic, _Passes()
+        self.critic, self.passes = critic, list[_Pass]()
 
     def __call__(self, observation: Tensor, action: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Values (E, B) and the loss, for observations (B, O), actions (B, A) and targets (B,) without a graph."""
@@ -36,14 +39,17 @@ class CriticGradients:
             return self._by_hand(torch.cat((observation, action), -1), target)
 
     def _by_hand(self, inputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        members, gradients = _members(self.critic), _member_gradients(self.critic)
-        passes = self.passes.of(members, len(inputs))
-        values = torch.stack([one.forward(layers, inputs)[:, 0] for one, layers in zip(passes, members, strict=True)])
-        error = values - target
-        slope = error * (2 / error.numel())
-        for index, (one, layers, own) in enumerate(zip(passes, members, gradients, strict=True)):
-            one.backward(layers, slope[index][:, None], own)
-        return values, error.square().mean()
+        if not self.passes or self.passes[0].rows != len(inputs) or self.critic.weights[0].grad is None:
+            # One critic after the other in the same buffers, which then stay in the processor's caches.
+            shared = _Buffers(_members(self.critic)[0], len(inputs))
+            self.passes = [_Pass(layers, shared, own) for layers, own in _with_gradients(self.critic)]
+        values, count = [], len(self.passes) * len(inputs)
+        for one in self.passes:
+            value = one.forward(inputs)
+            one.backward((value - target[:, None]).mul_(2 / count))
+            values.append(value)
+        stacked = torch.cat(values, -1).t()
+        return stacked, (stacked - target).square_().mean()
 
     def _by_autograd(self, observation: Tensor, action: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         values = self.critic(observation, action)
@@ -57,7 +63,7 @@ class ActorGradients:
     """Leaves the gradient of mean (alpha log pi(a|s) - min_k Q_k(s, a)), a ~ pi, in the actor's parameters."""
 
     def __init__(self, actor: SquashedGaussianActor, critic: TwinCritic) -> None:
-        self.actor, self.critic, self.policy, self.values = actor, critic, _Passes(), _Passes()
+        self.actor, self.critic, self.passes = actor, critic, list[_Pass]()
 
     def __call__(self, observation: Tensor, noise: Tensor, temperature: Tensor) -> tuple[Tensor, Tensor]:
         """The loss and the entropy [nat], for observations (B, O), normal noise (B, A) and alpha."""
@@ -67,25 +73,30 @@ class ActorGradients:
             return self._by_hand(observation, noise, temperature)
 
     def _by_hand(self, observation: Tensor, noise: Tensor, temperature: Tensor) -> tuple[Tensor, Tensor]:
+        rows = len(observation)
         linear = [module for module in self.actor.net if isinstance(module, nn.Linear)]
-        layers, gradients = [(m.weight.t(), m.bias) for m in linear], [_own_gradients(m) for m in linear]
-        [one] = self.policy.of([layers], len(observation))
-        head = _Head(one.forward(layers, observation), noise)
+        if not self.passes or self.passes[0].rows != rows or linear[0].weight.grad is None:
+            layers, gradients = (
+                [(m.weight.detach().t(), m.bias.detach()) for m in linear],
+                [_own_gradients(m) for m in linear],
+            )
+            critics = [_Pass(own, _Buffers(own, rows)) for own in _members(self.critic)]
+            self.passes = [_Pass(layers, _Buffers(layers, rows), gradients), *critics]
+        policy = self.passes[0]
+        head = _Head(policy.forward(observation), noise)
         value, slope = self._least(observation, head.action)
-        one.backward(layers, head.backward(-slope / len(value), temperature / len(value)), gradients)
+        policy.backward(head.backward(slope.mul_(-1 / rows), temperature / rows))
         density = head.log_density
         return (temperature * density - value).mean(), -density.mean()
 
     def _least(self, observation: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         """min_k Q_k (B,), and its gradient by the action (B, A): only the least critic of a row has a part in it."""
-        inputs, members = torch.cat((observation, action), -1), _members(self.critic)
-        passes = self.values.of(members, len(inputs))
-        values = torch.cat([one.forward(layers, inputs) for one, layers in zip(passes, members, strict=True)], -1)
-        value, least = values.min(-1)
+        inputs, critics = torch.cat((observation, action), -1), self.passes[1:]
+        value, least = torch.cat([one.forward(inputs) for one in critics], -1).min(-1)
         slope = torch.empty_like(action)
-        for index, (one, layers) in enumerate(zip(passes, members, strict=True)):
+        for index, one in enumerate(critics):
             rows = (least == index).nonzero()[:, 0]
-            slope[rows] = one.input_slope(layers, rows)[:, observation.shape[1] :]
+            slope[rows] = one.input_slope(rows)[:, observation.shape[1] :]
         return value, slope
 
     def _by_autograd(self, observation: Tensor, noise: Tensor, temperature: Tensor) -> tuple[Tensor, Tensor]:
@@ -121,53 +132,47 @@ class _Head:
         return torch.cat((by_pre_action, by_log_std * self.scale * (1 - self.squashed.square())), -1)
 
 
-class _Pass:
-    """Hidden layers of one MLP with ReLU between layers, for a fixed number of rows."""
+class _Buffers:
+    """Room for the hidden layers of one MLP with so many rows, and for the gradients by them."""
 
     def __init__(self, layers: Layers, rows: int) -> None:
+        self.rows = rows
         self.hidden = [torch.empty(rows, weight.shape[1]) for weight, _ in layers[:-1]]
         self.slopes = [torch.empty_like(hidden) for hidden in self.hidden]
 
-    def forward(self, layers: Layers, inputs: Tensor) -> Tensor:
+
+class _Pass:
+    """Forward and backward pass of one MLP with ReLU between layers; `gradients` is where to write those."""
+
+    def __init__(self, layers: Layers, buffers: _Buffers, gradients: Layers = ()) -> None:
+        self.layers, self.gradients, self.rows = layers, gradients, buffers.rows
+        self.hidden, self.slopes = buffers.hidden, buffers.slopes
+
+    def forward(self, inputs: Tensor) -> Tensor:
         """Outputs (B, out) for inputs (B, in); keeps what `backward` needs."""
         self.inputs = x = inputs
-        for (weight, bias), hidden in zip(layers[:-1], self.hidden, strict=True):
+        for (weight, bias), hidden in zip(self.layers[:-1], self.hidden, strict=True):
             x = torch.addmm(bias, x, weight, out=hidden).relu_()
-        weight, bias = layers[-1]
+        weight, bias = self.layers[-1]
         return torch.mv(x, weight[:, 0]).add_(bias)[:, None] if len(bias) == 1 else torch.addmm(bias, x, weight)
 
-    def backward(self, layers: Layers, slope: Tensor, gradients: Layers) -> None:
+    def backward(self, slope: Tensor) -> None:
         """Write the gradients of all parameters, from that of the outputs (B, out)."""
-        for depth in reversed(range(len(layers))):
+        for depth in reversed(range(len(self.layers))):
             below = self.hidden[depth - 1] if depth else self.inputs
-            weight, bias = gradients[depth]
+            weight, bias = self.gradients[depth]
             _product(below.t(), slope, out=weight)
             torch.sum(slope, 0, out=bias)
             if depth:
-                slope = _behind_relu(slope, layers[depth][0], below, self.slopes[depth - 1])
+                slope = _behind_relu(slope, self.layers[depth][0], below, self.slopes[depth - 1])
 
-    def input_slope(self, layers: Layers, rows: Tensor) -> Tensor:
+    def input_slope(self, rows: Tensor) -> Tensor:
         """Gradient of the only output by the inputs (R, in), in those of the rows whose indices (R,) are given."""
-        if len(layers) == 1:
-            return layers[0][0].t().expand(len(rows), -1)
         slope = torch.ones(len(rows), 1)
-        for depth in reversed(range(1, len(layers))):
+        for depth in reversed(range(1, len(self.layers))):
             slopes = self.slopes[depth - 1][: len(rows)]
-            slope = _behind_relu(slope, layers[depth][0], self.hidden[depth - 1][rows], slopes)
-        return slope @ layers[0][0].t()
-
-
-class _Passes:
-    """Buffers of several MLPs of one shape, kept until the number of rows changes."""
-
-    def __init__(self) -> None:
-        self.kept: tuple[int, list[_Pass]] = (-1, [])
-
-    def of(self, networks: Sequence[Layers], rows: int) -> list[_Pass]:
-        """One pass for each network."""
-        if self.kept[0] != rows:
-            self.kept = rows, [_Pass(layers, rows) for layers in networks]
-        return self.kept[1]
+            slope = _behind_relu(slope, self.layers[depth][0], self.hidden[depth - 1][rows], slopes)
+        return slope @ self.layers[0][0].t()
 
 
 def _behind_relu(slope: Tensor, weight: Tensor, activations: Tensor, out: Tensor) -> Tensor:
@@ -187,13 +192,19 @@ def _product(left: Tensor, right: Tensor, out: Tensor) -> None:
 
 
 def _members(critic: TwinCritic) -> list[Layers]:
-    pairs = list(zip(critic.weights, critic.biases, strict=True))
-    return [[(weight[k], bias[k, 0]) for weight, bias in pairs] for k in range(len(pairs[0][0]))]
+    """The layers of each critic, as views."""
+    return _by_member(list(critic.weights), list(critic.biases))
 
 
-def _member_gradients(critic: TwinCritic) -> list[Layers]:
-    pairs = [(_gradient(weight), _gradient(bias)) for weight, bias in zip(critic.weights, critic.biases, strict=True)]
-    return [[(weight[k], bias[k, 0]) for weight, bias in pairs] for k in range(len(pairs[0][0]))]
+def _with_gradients(critic: TwinCritic) -> Iterator[tuple[Layers, Layers]]:
+    """The layers of each critic, and their gradients."""
+    gradients = _by_member([_gradient(w) for w in critic.weights], [_gradient(b) for b in critic.biases])
+    return zip(_members(critic), gradients, strict=True)
+
+
+def _by_member(weights: Sequence[Tensor], biases: Sequence[Tensor]) -> list[Layers]:
+    pairs = [(weight.detach(), bias.detach()) for weight, bias in zip(weights, biases, strict=True)]
+    return [[(weight[k], bias[k, 0]) for weight, bias in pairs] for k in range(len(weights[0]))]
 
 
 def _own_gradients(linear: nn.Linear) -> tuple[Tensor, Tensor]:
