@@ -12,7 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from spreeze.algorithms._networks import LOG_STD_MAX, LOG_STD_MIN, SquashedGaussianActor, TwinCritic
+from spreeze.algorithms._networks import (
+    LOG_STD_MAX,
+    LOG_STD_MIN,
+    SquashedGaussianActor,
+    TwinCritic,
+    squashed_log_density,
+)
 
 Layers = Sequence[tuple[Tensor, Tensor]]
 """Weight (in, out) and bias (out,) of each layer of one MLP."""
@@ -48,20 +54,42 @@ def policy_values(
     `bf16` multiplies hidden layers in bfloat16 (None: if the processor is made for it); values then differ by about a
     hundredth of their spread over states. Devices other than the CPU evaluate the plain modules.
     """
+    return sampled_values(actor, critic, states, noise, bf16, density=False)[0]
+
+
+@torch.no_grad()
+def sampled_values(
+    actor: SquashedGaussianActor,
+    critic: TwinCritic,
+    states: Tensor,
+    noise: Tensor,
+    bf16: bool | None = None,
+    density: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """As `policy_values`, with log pi(a|s) (R,) unless it is not asked for."""
     if states.device.type != "cpu":
         mean, log_std = actor(states)
-        values: Tensor = critic(states, torch.tanh(mean + log_std.exp() * noise)).amin(0)
-        return values
+        pre_action = mean + log_std.exp() * noise
+        return critic(states, torch.tanh(pre_action)).amin(0), squashed_log_density(noise, log_std, pre_action)
     dtype = _hidden_type(bf16)
     policy = _prepared([(m.weight.t(), m.bias) for m in actor.net if isinstance(m, nn.Linear)], dtype)
     critics = [_prepared(layers, dtype) for layers in _members(list(critic.weights), list(critic.biases))]
     forward = _Blockwise([policy, *critics], dtype, relu_, len(states))
-    values = torch.empty(len(states))
+    values, log_density = torch.empty(len(states)), torch.empty(len(states) if density else 0)
     for rows in forward.blocks(len(states)):
-        action = _squashed(forward(policy, states[rows]), noise[rows])
+        raw = forward(policy, states[rows])
+        action = _squashed(raw, noise[rows])
+        if density:
+            log_density[rows] = _log_density(raw, noise[rows])
         inputs = torch.cat((states[rows], action), -1)
         torch.amin(torch.cat([forward(layers, inputs) for layers in critics], -1), -1, out=values[rows])
-    return values
+    return values, log_density
+
+
+def _log_density(raw: Tensor, noise: Tensor) -> Tensor:
+    mean, free = raw.chunk(2, -1)
+    log_std = LOG_STD_MIN + 0.5 * (LOG_STD_MAX - LOG_STD_MIN) * (torch.tanh(free) + 1)
+    return squashed_log_density(noise, log_std, mean + log_std.exp() * noise)
 
 
 def _squashed(raw: Tensor, noise: Tensor) -> Tensor:

@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu, softplus
+
+from spreeze.algorithms._inference import Ensemble, fast_bfloat16
 
 
 class DynamicsEnsemble(nn.Module):
@@ -61,6 +64,17 @@ class EliteModel(nn.Module):
     def __init__(self, ensemble: DynamicsEnsemble) -> None:
         super().__init__()
         self.ensemble, self.count = ensemble.requires_grad_(False).eval(), len(ensemble.elites)
+
+    @cached_property
+    def _rough(self) -> Ensemble:
+        net = self.ensemble
+        return Ensemble(list(net.weights), list(net.biases), range(len(net.weights[0])), fast_bfloat16())
+
+    def spread(self, observation: Tensor, action: Tensor) -> Tensor:
+        """Standard deviations (M, B, O + 1) that all members predict, for penalties: to the precision of bfloat16."""
+        net = self.ensemble
+        raw = self._rough.all(net.normalised(observation, action))[..., net.outputs :]
+        return torch.exp(0.5 * bounded(raw, net.min_log_variance, net.max_log_variance))
 
     def step(self, observation: Tensor, action: Tensor, generator: torch.Generator) -> Tensor:
         """Samples of next observation and reward (B, O + 1), B a multiple of the elites; each serves B / M rows.

@@ -90,6 +90,6 @@ def spread_penalty(beta: float) -> Penalty:
     """MOPO: beta max_j |sigma_j(s, a)| over all members, reward included."""
 
     def penalty(model: EliteModel, observation: Tensor, action: Tensor) -> Tensor:
-        return beta * largest_spread(model.ensemble.predict(observation, action)[1])
+        return beta * largest_spread(model.spread(observation, action))
 
     return penalty

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from spreeze.algorithms._inference import policy_values
+from spreeze.algorithms._gradients import ActorGradients, CriticGradients
+from spreeze.algorithms._inference import policy_values, sampled_values
 from spreeze.algorithms._networks import SquashedGaussianActor, TwinCritic
 from spreeze.algorithms._training import adam, load_optimizer_tensors, optimizer_tensors, pack, polyak, unpack
 from spreeze.algorithms.micro.config import ModelBasedConfig
@@ -75,6 +76,7 @@ class CriticPart:
         self.networks, self.config, self.generator = networks, config, generator
         self.operator, self.model, self.termination = operator, model, termination
         self.optimizer = adam(networks.critic.parameters(), config.critic_learning_rate)
+        self.gradients = CriticGradients(networks.critic)
         self.finished = False
 
     def penalty(self, imagined: Batch) -> Tensor:
@@ -95,9 +97,9 @@ class CriticPart:
     def target(self, batch: Batch, imagined: Batch | None) -> tuple[Tensor, Tensor]:
         """y (B,), and U of the imagined rows, which are the last of `batch`; logged rows have no penalty."""
         config, nets = self.config, self.networks
-        action, log_density = nets.actor.sample(batch["next_observation"], self.generator)
-        values = nets.target(batch["next_observation"], action)
-        value = soft_value(values, log_density, nets.temperature(), bool(config.deterministic_backup))
+        noise = torch.randn(batch["action"].shape, generator=self.generator, device=batch["action"].device)
+        least, log_density = sampled_values(nets.actor, nets.target, batch["next_observation"], noise, bf16=False)
+        value = soft_value(least[None], log_density, nets.temperature(), bool(config.deterministic_backup))
         penalty = torch.zeros_like(value)
         if imagined is not None and self.operator is not PLAIN and config.beta:
             penalty[-len(imagined["reward"]) :] = self.penalty(imagined)
@@ -109,13 +111,10 @@ class CriticPart:
         """One step of the critics, then of their targets."""
         batch = mixed(batches)
         target, penalty = self.target(batch, batches.get("imagined"))
-        values = self.networks.critic(batch["observation"], batch["action"])
-        loss = (values - target).square().mean()
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        values, loss = self.gradients(batch["observation"], batch["action"], target)
         self.optimizer.step()
         polyak(self.networks.target, self.networks.critic, self.config.polyak_rate)
-        return {"loss/critic": loss.detach()} | means_by_origin(batches, values.detach(), penalty)
+        return {"loss/critic": loss} | means_by_origin(batches, values, penalty)
 
     def publish(self) -> Mapping[str, Mapping[str, Tensor]]:
         """The critics, for attacks on the policy and for looking at."""
@@ -154,27 +153,21 @@ class ActorPart:
         self.target_entropy = -float(actions)
         self.optimizer = adam(networks.actor.parameters(), config.actor_learning_rate)
         self.temperature_optimizer = adam(networks.temperature.parameters(), config.temperature_learning_rate)
+        self.gradients = ActorGradients(networks.actor, networks.critic)
         self.updates, self.finished = 0, False
-
-    def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """E[alpha log pi - min_k Q_k], and the entropy of the policy [nat]."""
-        nets = self.networks
-        action, log_density = nets.actor.sample(batch["observation"], self.generator)
-        value = nets.critic(batch["observation"], action, frozen=True).amin(0)
-        return (nets.temperature() * log_density - value).mean(), -log_density.detach().mean()
 
     def update(self, batches: Mapping[str, Batch]) -> Metrics:
         """One step of policy and temperature."""
-        loss, entropy = self.loss(mixed(batches))
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        batch = mixed(batches)
+        noise = torch.randn(batch["action"].shape, generator=self.generator, device=batch["action"].device)
+        loss, entropy = self.gradients(batch["observation"], noise, self.networks.temperature())
         self.optimizer.param_groups[0]["lr"] = self.learning_rate()
         self.optimizer.step()
         if self.config.automatic_temperature:
             self.move_temperature(entropy)
         self.updates += 1
         temperature = self.networks.temperature()
-        return {"loss/actor": loss.detach(), "policy/entropy": entropy, "policy/temperature": temperature}
+        return {"loss/actor": loss, "policy/entropy": entropy, "policy/temperature": temperature}
 
     def learning_rate(self) -> float:
         """Half a cosine from the configured step size to 0 over the stage."""
@@ -184,8 +177,7 @@ class ActorPart:
     def move_temperature(self, entropy: Tensor) -> None:
         """One step of log alpha against (entropy - target), held below its maximum."""
         log_alpha = self.networks.temperature.log_alpha
-        self.temperature_optimizer.zero_grad(set_to_none=True)
-        (log_alpha * (entropy - self.target_entropy)).backward()
+        log_alpha.grad = entropy - self.target_entropy  # Of log_alpha (entropy - target).
         self.temperature_optimizer.step()
         log_alpha.data.clamp_(max=math.log(MAX_TEMPERATURE))
 
