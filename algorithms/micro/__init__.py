@@ -1,13 +1,7 @@
 """MICRO: offline model-based reinforcement learning with a conservative Bellman operator.
 
-Source: Liu et al., IJCAI 2024, arXiv 2312.03991; equations, options and deviations: docs/micro.md. Without the
-orchestrator, on rows of your own:
-
-    config = MicroConfig(beta=0.1).for_dataset(dataset)
-    parts = make_parts((11, 3), config, {}, LearnerSetup({"*": torch.device("cpu")}, 0, {}), MICRO, model)
-    for logged, imagined in batches:               # observation, action, reward, terminated, next_observation
-        for part in parts.values():
-            part.update({"logged": logged, "imagined": imagined})
+Source: Liu et al., IJCAI 2024, arXiv 2312.03991; equations, options and deviations: docs/micro.md. Used without the
+orchestrator: the example there.
 """
 
 from spreeze.algorithms.micro.config import MicroConfig, ModelBasedConfig
