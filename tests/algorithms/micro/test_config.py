@@ -62,14 +62,14 @@ def test_the_published_settings_of_micro_are_its_presets(name: str, version: str
     assert found.imagined_per_update == 50 * PUBLISHED[name][0]
 
 
-def test_what_is_published_for_all_datasets_is_the_default() -> None:
+def test_what_is_published_for_all_datasets_is_the_default_but_for_step_sizes() -> None:
     found = MicroConfig()
     assert (found.samples, found.sample_reduction, found.mask_ends, found.common_noise) == (10, "mean", False, False)
     assert (found.members, found.elites, found.dynamics_hidden) == (7, 5, (200,) * 4)
     assert (found.dynamics_batch, found.dynamics_learning_rate) == (256, 1e-3)
-    assert (found.hidden, found.discount, found.polyak_rate, found.updates) == ((256, 256), 0.99, 0.005, 3_000_000)
+    assert (found.hidden, found.discount, found.polyak_rate, found.updates) == ((256, 256), 0.99, 0.01, 3_000_000)
     rates = (found.actor_learning_rate, found.critic_learning_rate, found.temperature_learning_rate)
-    assert rates == (1e-4, 3e-4, 1e-4)
+    assert rates == (1e-3, 1e-3, 1e-4)
     assert found.retained_updates == 5 * 1000
 
 
