@@ -3,11 +3,13 @@
 import platform
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import torch
 
 from spreeze import registry
 from spreeze.config import RunOptions, Settings
-from spreeze.contract import EnvironmentSpec, Stage
+from spreeze.contract import EnvironmentSpec, LearnerSetup, Stage
 from spreeze.errors import EnvironmentFault, SpreezeError, UsageError
 from spreeze.learning import part_names
 from spreeze.sizing import sizes
@@ -63,5 +65,17 @@ def prepare(settings: Settings) -> tuple[EnvironmentSpec, Sequence[Stage]]:
     for stage in stages:
         sizes(settings, algorithm, stage)
     if len(part_names(devices)) > 1 and not any([split_parts(s, devices, settings.run.seed) for s in stages]):
-        raise UsageError(f"--devices: the learner of {settings.algo} has one part; name a single device")
+        raise UsageError(no_split(stages, devices, settings.run.seed))
     return spec, stages
+
+
+def no_split(stages: Sequence[Stage], devices: Mapping[str, torch.device], seed: int) -> str:
+    """Why `--devices` cannot be obeyed where every stage has a single part."""
+    has = {name for stage in stages for name in stage.make_learner(LearnerSetup({"*": devices["*"]}, seed, {}))}
+    missing = next((name for name in part_names(devices) if name not in has), None)
+    parts = ", ".join(sorted(has))
+    return (
+        f"--devices: no part '{missing}'; this learner has {parts}"
+        if missing
+        else f"--devices: {parts} are stages apart"
+    )
