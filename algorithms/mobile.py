@@ -10,11 +10,18 @@ from typing import Any
 
 from spreeze.algorithms.micro import Method, ModelBasedConfig, Operator, algorithm
 from spreeze.algorithms.micro.operator import disagreement, penalised_reward_target
+from spreeze.errors import UsageError
 
 
 @dataclass(frozen=True)
 class MobileConfig(ModelBasedConfig):
     """Options of MOBILE."""
+
+    def check(self) -> None:
+        """Raise UsageError if an option makes no sense; the spread of one value is not defined."""
+        super().check()
+        if self.elites < 2:
+            raise UsageError(f"--elites {self.elites}: MOBILE penalises their disagreement and needs at least 2")
 
     @classmethod
     def presets(cls) -> Mapping[str, Mapping[str, Any]]:

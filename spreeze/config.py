@@ -53,13 +53,13 @@ class RunOptions:
     evaluate_every: float = 15.0
     """Seconds between evaluations."""
     evaluate_every_steps: int = 10_000
-    """Environment steps between evaluations of a serial run."""
+    """Environment steps between evaluations of a serial run; updates, in a stage that takes none."""
     evaluation_episodes: int = 10
     """Deterministic episodes of one evaluation."""
     checkpoint_every: float = 60.0
     """Seconds between checkpoints."""
     checkpoint_every_steps: int = 100_000
-    """Environment steps between checkpoints of a serial run."""
+    """Environment steps between checkpoints of a serial run; updates, in a stage that takes none."""
 
 
 @dataclass(frozen=True)

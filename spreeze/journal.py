@@ -124,6 +124,11 @@ class Journal:
         """Updates of all stages."""
         return self.updates_before + (self.counters.updates if self.counters is not None else 0)
 
+    def _at(self, env_steps: int, updates: int) -> int:
+        """Where curves stand: at environment steps, or at updates in a stage that takes none."""
+        roles = self.counters.roles if self.counters is not None else ()
+        return env_steps if any(role.startswith("sampler") for role in roles) else updates
+
     def say(self, text: str) -> None:
         """Print a line and log it."""
         self.log.write(f"[{self.seconds:8.1f} s] {text}\n")
@@ -179,15 +184,16 @@ class Journal:
         return own | {"lag": self.counters.policy_lag} | waits
 
     def _write_rates(self) -> None:
+        at = self._at(self.env_steps, self.updates)
         for name, value in self.rates().items():
-            self.events.add_scalar(f"rate/{name}", value, self.env_steps)
-        self.events.add_scalar("progress/updates", self.updates, self.env_steps)
+            self.events.add_scalar(f"rate/{name}", value, at)
+        self.events.add_scalar("progress/updates", self.updates, at)
 
     def add_metrics(self, values: Mapping[str, float]) -> None:
         """Means of the learner's metrics."""
         self.metrics.update(values)
         for name, value in values.items():
-            self.events.add_scalar(name, value, self.env_steps)
+            self.events.add_scalar(name, value, self._at(self.env_steps, self.updates))
 
     def add_episodes(self, returns: list[float], lengths: list[int]) -> None:
         """Episodes that samplers finished."""
@@ -209,10 +215,10 @@ class Journal:
         entry["updates"] += self.updates_before
         self.evaluations.append(entry)
         mean, self.best = float(np.mean(data["returns"])), float(data["best"])
-        self.events.add_scalar("evaluate/return", mean, entry["env_steps"])
-        self.events.add_scalar("evaluate/length", float(np.mean(data["lengths"])), entry["env_steps"])
-        for name, value in data["metrics"].items():
-            self.events.add_scalar(f"evaluate/{name}", value, entry["env_steps"])
+        at = self._at(entry["env_steps"], entry["updates"])
+        measured = {"return": mean, "length": float(np.mean(data["lengths"])), **data["metrics"]}
+        for name, value in measured.items():
+            self.events.add_scalar(f"evaluate/{name}", value, at)
         self.say(
             f"evaluation at {entry['seconds']:.0f} s, {entry['env_steps']:,} steps, {entry['updates']:,} updates: "
             f"return {mean:.1f} +- {np.std(data['returns']):.1f} ({len(data['returns'])} episodes)"

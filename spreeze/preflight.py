@@ -64,6 +64,8 @@ def prepare(settings: Settings) -> tuple[EnvironmentSpec, Sequence[Stage]]:
     stages = build_stages(settings, spec)
     for stage in stages:
         sizes(settings, algorithm, stage)
+    if settings.run.replay_ratio != "auto" and not any(stage.pace.ratio for stage in stages):
+        raise UsageError(f"--replay-ratio: no stage of {settings.algo} holds a replay ratio")
     if len(part_names(devices)) > 1 and not any([split_parts(s, devices, settings.run.seed) for s in stages]):
         raise UsageError(no_split(stages, devices, settings.run.seed))
     return spec, stages

@@ -47,7 +47,8 @@ class ProcessStage:
         if not self.supervisor.alive("learner"):
             self.memory.reset_exchanges()
             newest = self.hub.saver.checkpoints.newest_intact()
-            self._checkpoint = str(newest.folder) if newest else ""
+            own = newest is not None and newest.manifest["stage"] == self.memory.index
+            self._checkpoint = str(newest.folder) if newest and own else ""  # of the stage before: begin anew
 
     def watch(self, status: Status, signals: Signals, deadline_s: float) -> None:
         """Supervise until the stage is over or `deadline_s` of the run's clock has come.

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from spreeze import registry
-from spreeze.contract import Episode, EvaluationSetup, Policy, Reference
+from spreeze.contract import Episode, EvaluationSetup, Policy, Reference, environment_source
 from spreeze.episodes import UniformPolicy, played, replayed
 from spreeze.errors import UsageError
 from spreeze.journal import versions
@@ -134,6 +134,8 @@ class Recorder:
             least = reference.minimum + MEDIUM * (reference.maximum - reference.minimum)
             self.runs["medium"] = self.given or self._train("medium", least)
             check_medium(self.runs["medium"], least)
+        if kind == "medium-replay":
+            check_replay(self.runs["medium"])
 
     def _train(self, role: str, until: float | None) -> RecordedRun:
         folder = self.folder.with_name(f"{self.folder.name}-{role}-run")
@@ -245,6 +247,15 @@ def check_medium(run: RecordedRun, least: float) -> None:
         raise UsageError(
             f"{run.trained.run} reached {run.best:.1f}, medium begins at {least:.1f}; train longer "
             "with --train-steps, or give another run by --from"
+        )
+
+
+def check_replay(run: RecordedRun) -> None:
+    """Raise UsageError if something else than the environment may have filled the replay of the run."""
+    if run.trained.stage.make_source is not environment_source:
+        raise UsageError(
+            f"{run.trained.run} filled its replay by a source of {run.settings.algo}'s own, which may have imagined "
+            "it; give a run by --from whose samplers step the environment"
         )
 
 

@@ -6,17 +6,17 @@ sampler x N --experience: shared memory--> stores --batches--> learner
 every role --metrics, errors: ZMQ--> orchestrator --stop, save: ZMQ--> every role
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from spreeze import registry, run_folder
-from spreeze.checkpoint import Checkpoint, Checkpoints
+from spreeze.checkpoint import Checkpoint, Checkpoints, sync
 from spreeze.config import Settings
 from spreeze.contract import EnvironmentSpec, Stage
-from spreeze.errors import CheckpointError
+from spreeze.errors import CheckpointError, UsageError
 from spreeze.journal import Journal
 from spreeze.preflight import prepare
 from spreeze.processes import ProcessStage
@@ -38,7 +38,9 @@ def execute(settings: Settings, folder: Path, resume: bool = False, age_s: float
         Interrupted, SpreezeError: the run ended early; summary.json tells why.
     """
     spec, stages = prepare(settings)
-    if not resume:
+    if resume:
+        check_same_data(folder, spec)
+    else:
         run_folder.save_settings(folder, settings)
     signals, status = Signals(), Status()
     journal = Journal(folder, settings, run_folder.read_summary(folder) if resume else {}, status.say, age_s)
@@ -49,14 +51,13 @@ def execute(settings: Settings, folder: Path, resume: bool = False, age_s: float
             journal.learns_from(spec.dataset)
         journal.restore(checkpoint)
         first = checkpoint.manifest["stage"] if checkpoint else 0
+        if any(stage.bundles for stage in stages[:first]) and not inherited_file(folder).exists():
+            raise CheckpointError(f"{inherited_file(folder)} is gone, which holds what earlier stages left")
         for index in range(first, len(stages)):
             memory = allocate(settings, spec, stages[index], index, checkpoint)
             run_stage(StageHub(folder, memory, journal, checkpoint), checkpoint, status, signals)
             checkpoint = None
-            if journal.seconds >= (settings.run.seconds or float("inf")):
-                break
-            if journal.reached_return:
-                journal.say(f"an evaluation reached --until-return {settings.run.until_return:g}")
+            if ended_early(journal, settings, [stage.name for stage in stages[index + 1 :]]):
                 break
     except BaseException as error:
         reason = f"{type(error).__name__}: {error}"
@@ -66,6 +67,28 @@ def execute(settings: Settings, folder: Path, resume: bool = False, age_s: float
         journal.write_summary(reason)
         journal.close()
         signals.close()
+
+
+def ended_early(journal: Journal, settings: Settings, left: Sequence[str]) -> bool:
+    """Whether the run is over after a stage, its time or its return reached; says what is left out."""
+    if journal.reached_return:
+        journal.say(f"an evaluation reached --until-return {settings.run.until_return:g}")
+        return True
+    over = journal.seconds >= (settings.run.seconds or float("inf"))
+    if over and left:
+        journal.say(f"the time was over before stage '{left[0]}'; `spreeze resume --seconds` goes on")
+    return over
+
+
+def check_same_data(folder: Path, spec: EnvironmentSpec) -> None:
+    """Raise UsageError if the dataset is another than the one that the run has learned from."""
+    known = run_folder.read_summary(folder).get("dataset")
+    now = spec.dataset
+    if known and (now is None or now.digest != known["digest"]):
+        found = f"now there is {now.name} with {now.digest[:12]}" if now else "now there is none"
+        began = f"{folder} learned from dataset {known['name']} with SHA-256 {known['digest'][:12]}"
+        anew = f"start anew with `spreeze run --config {folder}/config.yaml --out OTHER`"
+        raise UsageError(f"{began}, {found}; put that back, or {anew}")
 
 
 def allocate(
@@ -106,7 +129,9 @@ def keep_inherited(file: Path, bundles: Mapping[str, np.ndarray]) -> None:
     if bundles:
         part = file.with_suffix(".part")
         save_file((load_file(file) if file.exists() else {}) | dict(bundles), part)
+        sync(part)
         part.replace(file)
+        sync(file.parent)
 
 
 def stage_sizes(settings: Settings, stage: Stage, checkpoint: Checkpoint | None) -> Sizes:

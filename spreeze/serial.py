@@ -27,7 +27,7 @@ GENERATOR = "generator"
 
 
 class Steps:
-    """True once for every `interval` environment steps."""
+    """True once for every `interval` steps."""
 
     def __init__(self, interval: int, at: int) -> None:
         self._interval, self._seen = interval, at // interval
@@ -85,17 +85,22 @@ class SerialStage:
             Interrupted: a signal came.
             SpreezeError: nobody can go on.
         """
-        run, counters = self.hub.settings.run, self.memory.counters
-        evaluate = Steps(run.evaluate_every_steps, counters.env_steps)
-        save = Steps(run.checkpoint_every_steps, counters.env_steps)
+        run = self.hub.settings.run
+        evaluate, save = (Steps(n, self.progress) for n in (run.evaluate_every_steps, run.checkpoint_every_steps))
         while not self.hub.over() and self.journal.seconds < deadline_s:
             signals.check()
             self.turn()
-            if evaluate(counters.env_steps):
+            if evaluate(self.progress):
                 self.evaluate()
-            if save(counters.env_steps):
+            if save(self.progress):
                 self.save()
             self.hub.look(status)
+
+    @property
+    def progress(self) -> int:
+        """Environment steps of this stage, or updates if it takes none."""
+        counters = self.memory.counters
+        return counters.updates if self.sampler is None else counters.env_steps
 
     def turn(self) -> None:
         """One block of experience, then all updates that it allows."""

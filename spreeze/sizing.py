@@ -50,8 +50,6 @@ def sizes(settings: Settings, algorithm: Algorithm, stage: Stage) -> Sizes:
     ratio = None
     if stage.pace.ratio is not None:
         ratio = _within("--replay-ratio", stage.pace.ratio, None if run.replay_ratio == "auto" else run.replay_ratio)
-    elif run.replay_ratio != "auto":
-        raise UsageError(f"--replay-ratio: stage '{stage.name}' of {settings.algo} holds no replay ratio")
     samplers = min(max(len(cores) - 1, 1), MAX_AUTO_SAMPLERS) if run.samplers == "auto" else run.samplers
     envs = AUTO_ENVS if run.envs_per_sampler == "auto" else run.envs_per_sampler
     if samplers < 1 or envs < 1:

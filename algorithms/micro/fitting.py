@@ -189,7 +189,7 @@ class DynamicsPart:
         if self.finished:
             return
         self.ensemble.load_state_dict(unpack("dynamics", state))
-        self.snapshot = {name: tensor.clone() for name, tensor in unpack("snapshot", state).items()}
+        self.snapshot = {n: t.to(self.device, copy=True) for n, t in unpack("snapshot", state).items()}
         load_optimizer_tensors(self.optimizer, unpack("optimizer", state))
         self.best = state["best"].clone()
         self.epoch, self.step, self.stale, finished, self.seed = (int(n) for n in state["counters"])
@@ -201,4 +201,5 @@ def fits(tensors: Mapping[str, Tensor], ensemble: DynamicsEnsemble) -> bool:
     """Whether these are the state of such an ensemble, and finite: a file of the cache may be anything."""
     shapes = {name: tensor.shape for name, tensor in ensemble.state_dict().items()}
     same = shapes == {name: tensor.shape for name, tensor in tensors.items()}
-    return same and all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values())
+    finite = same and all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values())
+    return finite and 0 <= int(tensors["elites"].min()) and int(tensors["elites"].max()) < len(ensemble.weights[0])

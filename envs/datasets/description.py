@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +14,8 @@ from spreeze.errors import DatasetError
 MAIN, METADATA, CARD = "main_data.hdf5", "metadata.json", "card.json"
 _MAX_TEXT = 16 << 20
 """Bytes that a file of JSON may have."""
+_MAX_SCORE = 1e30
+"""Beyond it a number is no return; JSON knows whole numbers that no float can hold."""
 _LOOKS = frozenset({"render_mode", "width", "height", "camera_id", "camera_name", "default_camera_config", "max_geom"})
 """Arguments of an environment that change nothing but its pictures."""
 
@@ -117,7 +118,9 @@ def environment_of(metadata: dict[str, Any], where: Path) -> str:
         raise DatasetError(f"{where} does not say in which environment it was recorded (no `env_spec`, no card)")
     spec = parse(encoded, where / METADATA)
     arguments = spec.get("kwargs") or {}
-    changed = {key: value for key, value in dict(arguments).items() if key not in _LOOKS}
+    if not isinstance(arguments, dict):
+        raise DatasetError(f"{where}: the arguments of its environment are {arguments!r:.100}, not an object")
+    changed = {key: value for key, value in arguments.items() if key not in _LOOKS}
     if changed:
         raise DatasetError(f"{where} was recorded in {spec.get('id')} with {changed!r:.200}; no environment here is so")
     return text(spec, "id", where)
@@ -125,7 +128,7 @@ def environment_of(metadata: dict[str, Any], where: Path) -> str:
 
 def reference_of(minimum: Any, maximum: Any, source: str) -> Reference | None:
     """The reference of two numbers; None where they are none, or do not span anything."""
-    if not all(isinstance(v, int | float) and math.isfinite(v) for v in (minimum, maximum)) or maximum <= minimum:
+    if not all(isinstance(v, int | float) and abs(v) < _MAX_SCORE for v in (minimum, maximum)) or maximum <= minimum:
         return None
     return Reference(float(minimum), float(maximum), source)
 

@@ -141,6 +141,7 @@ def test_a_typo_in_a_file_is_answered_with_the_nearest_word(
         ("run --envs-per-sampler 0 --env pendulum", "at least 1"),
         ("run --batch-size 1 --env pendulum", "--batch-size 1 is outside"),
         ("run --replay-ratio 0.01 --env pendulum", "--replay-ratio 0.01 is outside"),
+        ("run --algo bc --replay-ratio 4", "no stage of bc holds a replay ratio"),
         ("run --devices tpu --env pendulum", "'tpu' is no torch device"),
         ("run --devices cuda:99 --env pendulum", "is not there"),
         ("run --devices critic=cpu,actr=cpu --env pendulum", "actr"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from spreeze import journal as module
 from spreeze.checkpoint import Checkpoint
@@ -136,6 +137,21 @@ def test_an_evaluation_is_dated_by_the_moment_its_weights_were_taken(
     assert entry["returns"] == [1.0, 3.0] and entry["metrics"] == {"goal": 0.5}
     assert "return 2.0 +- 1.0 (2 episodes)" in said[-1]
     assert journal.summary("running")["best_return"] == 2.0
+
+
+@pytest.mark.parametrize(("role", "at"), [("sampler-0", 300), ("evaluator", 7)])
+def test_curves_stand_at_environment_steps_or_at_updates_where_a_stage_takes_none(
+    role: str, at: int, tmp_path: Path, said: list[str]
+) -> None:
+    journal, counters = make(tmp_path, said), Counters.create((role, "learner"))
+    journal.begin_stage("only", counters, SIZES)
+    counters.row(role)[ENV_STEPS], counters.row("learner")[UPDATES] = 300, 7
+    journal.add_metrics({"loss": 0.5})
+    journal.add_evaluation(EVALUATION | {"env_steps": 300, "updates": 7})
+    journal.close()
+    [file] = tmp_path.glob("events.out.tfevents.*")
+    events = [(v.tag, event.step) for event in EventFileLoader(str(file)).Load() for v in event.summary.value]
+    assert events == [(tag, at) for tag in ("loss", "evaluate/return", "evaluate/length", "evaluate/goal")]
 
 
 def test_the_first_step_is_dated_from_the_start_of_the_process(tmp_path: Path, clock: list[float]) -> None:

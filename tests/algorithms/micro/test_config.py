@@ -148,6 +148,12 @@ def test_others_may_have_a_larger_beta() -> None:
     assert MobileConfig(beta=2.0).for_dataset(UNKNOWN).beta == 2.0
 
 
+def test_mobile_needs_elites_that_can_disagree() -> None:
+    with pytest.raises(UsageError, match="--elites 1: MOBILE"):
+        MobileConfig(elites=1).for_dataset(UNKNOWN)
+    assert MicroConfig(elites=1).for_dataset(UNKNOWN).elites == 1
+
+
 WRONG = [
     ({"elites": 8}, "--elites 8 of --members 7"),
     ({"samples": 0}, "--samples 0"),

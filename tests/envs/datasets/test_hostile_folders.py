@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from spreeze.envs.datasets import open_dataset
+from spreeze.envs.datasets import find_dataset, open_dataset
 from spreeze.errors import DatasetError
 from tests.envs.datasets.hostile import Watched, read_all
 from tests.envs.datasets.made_datasets import WIDTH, folder_at, foreign_folder_at
@@ -89,6 +89,7 @@ METADATA: list[tuple[str, object, str]] = [
     ("data_format", "arrow", "format 'arrow'; read is hdf5"),
     ("env_spec", None, "does not say in which environment"),
     ("env_spec", "{", "holds no JSON"),
+    ("env_spec", '{"id": "Hopper-v5", "kwargs": "abc"}', "are 'abc', not an object"),
     ("env_spec", "[" * 100_000, "holds no JSON"),
     ("action_space", None, "holds no `action_space`"),
     ("action_space", '{"type": "Dict"}', "read are Box"),
@@ -104,6 +105,13 @@ def test_metadata_that_make_no_sense_are_refused(tmp_path: Path, key: str, value
     path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
     with pytest.raises(DatasetError, match=complaint):
         read_all(folder, "Hopper-v5")
+
+
+def test_scores_that_no_float_holds_are_no_reference(tmp_path: Path) -> None:
+    folder = foreign_folder_at(tmp_path / "set")
+    path = folder / "data/metadata.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"ref_min_score": 0, "ref_max_score": 10**400}))
+    assert find_dataset(str(folder)).reference is None
 
 
 def test_an_entry_point_in_the_metadata_is_never_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
