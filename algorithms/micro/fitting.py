@@ -202,4 +202,4 @@ def fits(tensors: Mapping[str, Tensor], ensemble: DynamicsEnsemble) -> bool:
     shapes = {name: tensor.shape for name, tensor in ensemble.state_dict().items()}
     same = shapes == {name: tensor.shape for name, tensor in tensors.items()}
     finite = same and all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values())
-    return finite and 0 <= int(tensors["elites"].min()) and int(tensors["elites"].max()) < len(ensemble.weights[0])
+    return finite and int(tensors["elites"].min()) >= 0 and int(tensors["elites"].max()) < len(ensemble.weights[0])

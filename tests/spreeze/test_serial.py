@@ -137,9 +137,9 @@ def test_every_kind_of_learning_goes_on_to_the_bit(toy: str, tmp_path: Path) -> 
 
 
 def test_a_stage_without_samplers_is_evaluated_by_its_updates(tmp_path: Path) -> None:
-    request = {"algo": "tests.contract.two_stages:ALGORITHM", "env": f"{ENVIRONMENTS}:LINE"}
+    request = {"algo": "tests.contract.two_stages:ALGORITHM", "env": f"{ENVIRONMENTS}:LINE"} | SERIAL
     Interrupting.steps_left = -1
-    summary = play(tmp_path, **request, **SERIAL | {"evaluate_every_steps": 50})
+    summary = play(tmp_path, **request | {"evaluate_every_steps": 50})
     before = summary["updates"] - int(tensors(tmp_path, "part-*")["part-student/spreeze.update"])
     found = [entry["updates"] - before for entry in summary["evaluations"]]
     assert len(found) > 2 and found[:-1] == [50 * (index + 1) for index in range(len(found) - 1)]
