@@ -273,6 +273,8 @@ class Stage:
     make_source: Callable[[SourceSetup], Source] | None = environment_source
     """None: no sampler is started."""
     evaluate: Callable[[EvaluationSetup], Evaluation] | None = episode_evaluation
+    block_rows: int | None = None
+    """Rows of one `collect`; None: those of the default source."""
     pace: Pace = Pace()
     warmup: int = 0
     """Rows that must be stored before the first update; samplers act in the warm-up mode until then."""

@@ -38,10 +38,6 @@ class RatioPace(FreePace):
         super().__init__(counters, warmup)
         self.ratio, self.slack_rows = ratio, slack_rows
 
-    def allow(self, slack_rows: float) -> None:
-        """Widen the slack: a source's blocks have turned out larger than was known beforehand."""
-        self.slack_rows = max(self.slack_rows, slack_rows)
-
     def balance(self) -> float:
         """Rows that the learner may still consume (negative: it is ahead)."""
         run = self.counters.run

@@ -142,6 +142,7 @@ def policy_stage(plan: Plan) -> Stage:
         make_learner=lambda setup: policy_parts(plan, setup),
         make_source=source,
         evaluate=partial(scored_evaluation, plan.dataset),
+        block_rows=int(config.horizon) * plan.rollouts,
         pace=pace,
         warmup=warmup,
         modes=Modes(warmup="explore"),

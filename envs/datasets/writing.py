@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
@@ -171,7 +172,7 @@ def minari_metadata(
     metadata = {"dataset_id": name, "minari_version": minari.__version__, "data_format": "hdf5", **about}
     metadata |= {"jpeg_encoding": False, "observation_space": observation, "action_space": action}
     if environment in gymnasium.registry:
-        spec = gymnasium.spec(environment)
+        spec = copy.deepcopy(gymnasium.spec(environment))  # the registry keeps its own
         spec.max_episode_steps = max_episode_steps or spec.max_episode_steps
         metadata["env_spec"] = spec.to_json()
     if reference is not None:

@@ -48,7 +48,7 @@ def ratio_pace(context: RoleContext, sizes: Sizes) -> RatioPace | None:
     """The replay ratio's account, if the stage holds one."""
     if sizes.replay_ratio is None:
         return None
-    block_rows = sizes.block_steps * sizes.envs_per_sampler * sizes.samplers
+    block_rows = (context.stage.block_rows or sizes.block_steps * sizes.envs_per_sampler) * sizes.samplers
     slack = slack_rows(sizes.replay_ratio, sizes.batch_size, block_rows)
     return RatioPace(context.counters, context.stage.warmup, sizes.replay_ratio, slack)
 
@@ -74,12 +74,8 @@ class Sampler:
             self.row[VERSION_INCARNATION], self.row[VERSION] = self.fresh.version[:2]
         modes = self.stage.modes
         warm = self.context.counters.env_steps >= self.stage.warmup
-        blocks = list(self.source.collect(modes.collect if warm else modes.warmup))
-        for block in blocks:
+        for block in self.source.collect(modes.collect if warm else modes.warmup):
             self._store(block)
-        if isinstance(self.pace, RatioPace):
-            rows = sum(int(block.valid.sum()) for block in blocks) * self.context.sizes.samplers
-            self.pace.allow(slack_rows(self.pace.ratio, self.context.sizes.batch_size, rows))
         if self._episodes and self._report():
             returns, lengths = zip(*self._episodes, strict=True)
             self.context.line.send("episodes", returns=returns, lengths=lengths)

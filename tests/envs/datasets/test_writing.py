@@ -78,6 +78,7 @@ def test_minari_finds_it_by_name_and_makes_its_environment(tmp_path: Path, monke
     assert dataset[0].actions.max() == 2.0
     made = dataset.recover_environment()
     assert made.spec is not None and (made.spec.id, made.spec.max_episode_steps) == ("Pendulum-v1", 50)
+    assert gymnasium.spec("Pendulum-v1").max_episode_steps == 200
     assert minari.get_normalized_score(dataset, np.array([-200.0, -600.0])).tolist() == [1.0, 0.5]
     assert list(minari.list_local_datasets()) == ["pendulum/random-v0"]
 
