@@ -114,15 +114,16 @@ class Scene:
     def counters(self, roles: Sequence[str]) -> Counters:
         """The counters page of the run, once it is there."""
         links = Path(f"/proc/{self.owner}/fd")
-        found: list[Path] = []
+        size, found = (1 + len(roles)) * WORDS * 8, list[Path]()
 
         def look() -> bool:
-            found[:] = [link for link in links.iterdir() if "memfd:spreeze-counters" in _target(link)]
+            pages = [link for link in links.iterdir() if "memfd:spreeze-counters" in _target(link)]
+            found[:] = [page for page in pages if page.stat().st_size >= size]
             return bool(found)
 
         wait_for(look)
         with found[0].open("r+b") as file:
-            return Counters(SharedMemory(file.fileno(), (1 + len(roles)) * WORDS * 8), roles)
+            return Counters(SharedMemory(file.fileno(), size), roles)
 
     def await_roles(self, roles: Sequence[str]) -> Counters:
         """Wait until all these roles work and steps are made; return their counters."""
