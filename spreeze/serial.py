@@ -24,6 +24,8 @@ from spreeze.transport.messages import Line
 
 SOURCE, EVALUATION = "source.safetensors", "evaluation.safetensors"
 GENERATOR = "generator"
+HEAR_S, PATIENCE = 0.05, 200
+"""One wait for a message, and how many are worth an evaluation that was sent."""
 
 
 class Steps:
@@ -135,8 +137,11 @@ class SerialStage:
     def evaluate(self) -> None:
         """Measure the present weights."""
         if self.evaluator is not None and self.evaluator.fresh.refresh():
+            known, patience = len(self.journal.evaluations), PATIENCE
             self.evaluator.evaluate()
-            self.hub.hear(0.05)
+            while len(self.journal.evaluations) == known and patience > 0:
+                self.hub.hear(HEAR_S)
+                patience -= 1
 
     def finish(self) -> None:
         """Save, and measure the final weights."""
