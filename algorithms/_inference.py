@@ -9,35 +9,26 @@ their precision. Measured in benchmarks/offline_cost.py.
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import silu
 
-from spreeze.algorithms._networks import (
-    LOG_STD_MAX,
-    LOG_STD_MIN,
-    SquashedGaussianActor,
-    TwinCritic,
-    squashed_log_density,
+from spreeze.algorithms._networks import SquashedGaussianActor, TwinCritic, squashed_log_density
+from spreeze.algorithms._passes import (
+    AnyPass,
+    AnyWeights,
+    Head,
+    Layers,
+    block_rows,
+    blocks,
+    by_member,
+    critic_layers,
+    linear_layers,
+    weights_of,
 )
-
-Layers = Sequence[tuple[Tensor, Tensor]]
-"""Weight (in, out) and bias (out,) of each layer of one MLP."""
+from spreeze.algorithms._workers import share_out, workers
 
 BLOCK = 1024
-"""Rows per thread that go through all layers together: 256 wide in bfloat16, two buffers take 1 MiB."""
-
-
-def fast_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 faster than float32."""
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-
-
-def relu_(x: Tensor) -> Tensor:
-    """`x` with negative numbers set to 0, in place; bfloat16 as its bits, where a set sign is a negative integer."""
-    if x.dtype is not torch.bfloat16:
-        return x.relu_()
-    x.view(torch.int16).clamp_min_(0)
-    return x
+"""Rows that go through all layers together: 256 wide in bfloat16, two buffers take 1 MiB."""
 
 
 def silu_(x: Tensor) -> Tensor:
@@ -45,58 +36,53 @@ def silu_(x: Tensor) -> Tensor:
     return silu(x, inplace=True)
 
 
-@torch.no_grad()
-def policy_values(
-    actor: SquashedGaussianActor, critic: TwinCritic, states: Tensor, noise: Tensor, bf16: bool | None = None
-) -> Tensor:
-    """min_k Q_k(s, a), a = tanh(mean(s) + std(s) noise), for states (R, O) and normal noise (R, A); shape (R,).
+class SampledValues:
+    """min_k Q_k(s, a) of actions that a policy samples, with its log density at them.
 
-    `bf16` multiplies hidden layers in bfloat16 (None: if the processor is made for it); values then differ by about a
-    hundredth of their spread over states. Devices other than the CPU evaluate the plain modules.
+    It takes parameters to stay where they are in memory. `dtype` is that of products between hidden layers; bfloat16
+    changes values by about a hundredth of their spread over states. Devices other than the CPU evaluate plain modules.
     """
-    return sampled_values(actor, critic, states, noise, bf16, density=False)[0]
 
+    def __init__(self, actor: SquashedGaussianActor, critic: TwinCritic, dtype: torch.dtype = torch.float32) -> None:
+        self.actor, self.critic, self.dtype = actor, critic, dtype
+        self.weights, self.passes = list[AnyWeights](), list[list[AnyPass]]()
 
-@torch.no_grad()
-def sampled_values(
-    actor: SquashedGaussianActor,
-    critic: TwinCritic,
-    states: Tensor,
-    noise: Tensor,
-    bf16: bool | None = None,
-    density: bool = True,
-) -> tuple[Tensor, Tensor]:
-    """As `policy_values`, with log pi(a|s) (R,) unless it is not asked for."""
-    if states.device.type != "cpu":
-        mean, log_std = actor(states)
-        pre_action = mean + log_std.exp() * noise
-        return critic(states, torch.tanh(pre_action)).amin(0), squashed_log_density(noise, log_std, pre_action)
-    dtype = _hidden_type(bf16)
-    policy = _prepared([(m.weight.t(), m.bias) for m in actor.net if isinstance(m, nn.Linear)], dtype)
-    critics = [_prepared(layers, dtype) for layers in _members(list(critic.weights), list(critic.biases))]
-    forward = _Blockwise([policy, *critics], dtype, relu_, len(states))
-    values, log_density = torch.empty(len(states)), torch.empty(len(states) if density else 0)
-    for rows in forward.blocks(len(states)):
-        raw = forward(policy, states[rows])
-        action = _squashed(raw, noise[rows])
-        if density:
-            log_density[rows] = _log_density(raw, noise[rows])
-        inputs = torch.cat((states[rows], action), -1)
-        torch.amin(torch.cat([forward(layers, inputs) for layers in critics], -1), -1, out=values[rows])
-    return values, log_density
+    @torch.no_grad()
+    def __call__(self, states: Tensor, noise: Tensor, density: bool = True) -> tuple[Tensor, Tensor]:
+        """Values (R,) and log pi(a|s) (R,), a = tanh(mean + std noise), for states (R, O) and normal noise (R, A).
 
+        Without `density`, the latter has shape (0,).
+        """
+        if states.device.type != "cpu":
+            mean, log_std = self.actor(states)
+            pre_action = mean + log_std.exp() * noise
+            return self.critic(states, torch.tanh(pre_action)).amin(0), squashed_log_density(noise, log_std, pre_action)
+        self._prepare(workers(len(states)))
+        values, log_density = torch.empty(len(states)), torch.empty(len(states) if density else 0)
 
-def _log_density(raw: Tensor, noise: Tensor) -> Tensor:
-    mean, free = raw.chunk(2, -1)
-    log_std = LOG_STD_MIN + 0.5 * (LOG_STD_MAX - LOG_STD_MIN) * (torch.tanh(free) + 1)
-    return squashed_log_density(noise, log_std, mean + log_std.exp() * noise)
+        def share(worker: int, own: slice) -> None:
+            policy, *critics = self.passes[worker]
+            for rows in blocks(own):
+                head = Head(policy.forward(states[rows]), noise[rows])
+                if density:
+                    log_density[rows] = head.log_density()
+                inputs = torch.cat((states[rows], head.action), -1)
+                torch.amin(torch.cat([one.forward(inputs) for one in critics], -1), -1, out=values[rows])
 
+        share_out(share, len(states))
+        return values, log_density
 
-def _squashed(raw: Tensor, noise: Tensor) -> Tensor:
-    """The action (R, A) of the actor's last layer (R, 2A), as `SquashedGaussianActor.sample` makes it."""
-    mean, log_std = raw.chunk(2, -1)
-    std = torch.tanh(log_std).add_(1).mul_(0.5 * (LOG_STD_MAX - LOG_STD_MIN)).add_(LOG_STD_MIN).exp_()
-    return std.mul_(noise).add_(mean).tanh_()
+    def _prepare(self, count: int) -> None:
+        if self.weights:
+            for weights in self.weights:
+                weights.refresh()
+        else:
+            layers = [linear_layers(self.actor.net), *critic_layers(self.critic)]
+            self.weights = [weights_of(own, self.dtype, back=False) for own in layers]
+        while len(self.passes) < count:
+            policy, critic = (weights.buffers(block_rows()) for weights in self.weights[:2])
+            shared = [policy, *[critic] * (len(self.weights) - 1)]
+            self.passes.append([w.new_pass(b) for w, b in zip(self.weights, shared, strict=True)])
 
 
 class Ensemble:
@@ -109,7 +95,7 @@ class Ensemble:
     def __init__(
         self, weights: Sequence[Tensor], biases: Sequence[Tensor], members: Sequence[int], bf16: bool = False
     ) -> None:
-        self.dtype, every = _hidden_type(bf16), _members(weights, biases)
+        self.dtype, every = torch.bfloat16 if bf16 else torch.float32, by_member(weights, biases)
         self.members = [_prepared(every[m], self.dtype) for m in members]
         self.outputs = weights[-1].shape[-1]
 
@@ -142,19 +128,19 @@ class _Blockwise:
     def __init__(
         self, networks: Sequence[Layers], dtype: torch.dtype, activate: Callable[[Tensor], Tensor], rows: int
     ) -> None:
-        self.rows = max(1, min(rows, BLOCK * torch.get_num_threads()))
+        self.rows = max(1, min(rows, BLOCK))
         widest = max((weight.shape[1] for layers in networks for weight, _ in layers[:-1]), default=0)
         self.hidden = [torch.empty(self.rows * widest, dtype=dtype) for _ in range(2)]
         self.exact = self.hidden[0] if dtype is torch.float32 else torch.empty(self.rows * widest)
         self.activate = activate
 
-    def blocks(self, rows: int) -> Iterator[slice]:
+    def blocks(self, rows: slice) -> Iterator[slice]:
         """The slices of at most `self.rows` rows that make up `rows`."""
-        return (slice(start, min(start + self.rows, rows)) for start in range(0, rows, self.rows))
+        return (slice(start, min(start + self.rows, rows.stop)) for start in range(rows.start, rows.stop, self.rows))
 
     def into(self, result: Tensor, layers: Layers, inputs: Tensor) -> None:
         """Write the outputs (R, out) for inputs (R, in), any number of rows."""
-        for rows in self.blocks(len(inputs)):
+        for rows in self.blocks(slice(0, len(inputs))):
             result[rows] = self(layers, inputs[rows])
 
     def __call__(self, layers: Layers, inputs: Tensor) -> Tensor:
@@ -178,17 +164,6 @@ class _Blockwise:
 
 def _shaped(buffer: Tensor, shape: Sequence[int]) -> Tensor:
     return buffer[: shape[0] * shape[1]].view(*shape)
-
-
-def _hidden_type(bf16: bool | None) -> torch.dtype:
-    wanted = fast_bfloat16() if bf16 is None else bf16
-    return torch.bfloat16 if wanted else torch.float32
-
-
-def _members(weights: Sequence[Tensor], biases: Sequence[Tensor]) -> list[Layers]:
-    """The layers of each of M networks, given as weights (M, in, out) and biases (M, 1, out) by layer."""
-    pairs = [(weight.detach(), bias.detach()) for weight, bias in zip(weights, biases, strict=True)]
-    return [[(weight[m], bias[m, 0]) for weight, bias in pairs] for m in range(len(weights[0]))]
 
 
 def _prepared(layers: Layers, dtype: torch.dtype) -> Layers:

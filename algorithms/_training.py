@@ -22,8 +22,9 @@ def td_target(reward: Tensor, terminated: Tensor, next_value: Tensor, discount: 
 
 
 def adam(parameters: Iterable[nn.Parameter], learning_rate: float) -> torch.optim.Adam:
-    """Adam as one fused computation."""
-    return torch.optim.Adam(parameters, lr=learning_rate, fused=True)
+    """Adam as one fused computation, which a CUDA graph can capture."""
+    own = list(parameters)
+    return torch.optim.Adam(own, lr=learning_rate, fused=True, capturable=own[0].device.type == "cuda")
 
 
 def pack(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -50,6 +51,35 @@ def load_optimizer_tensors(optimizer: torch.optim.Optimizer, tensors: Mapping[st
         state.setdefault(int(index), {})[key] = tensor.clone()
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def part_state(
+    modules: Mapping[str, nn.Module],
+    optimizers: Mapping[str, torch.optim.Optimizer],
+    generator: torch.Generator | None = None,
+) -> dict[str, Tensor]:
+    """What a resumed part needs of these: modules and optimisers under their names, the generator as `generator`."""
+    state = {} if generator is None else {"generator": generator.get_state()}
+    for name, module in modules.items():
+        state |= pack(name, module.state_dict())
+    for name, optimizer in optimizers.items():
+        state |= pack(name, optimizer_tensors(optimizer))
+    return state
+
+
+def load_part_state(
+    state: Mapping[str, Tensor],
+    modules: Mapping[str, nn.Module],
+    optimizers: Mapping[str, torch.optim.Optimizer],
+    generator: torch.Generator | None = None,
+) -> None:
+    """Restore what `part_state` returned."""
+    for name, module in modules.items():
+        module.load_state_dict(unpack(name, state))
+    for name, optimizer in optimizers.items():
+        load_optimizer_tensors(optimizer, unpack(name, state))
+    if generator is not None:
+        generator.set_state(state["generator"])
 
 
 def logged_data(spec: EnvironmentSpec, name: str) -> Dataset:

@@ -21,12 +21,10 @@ from spreeze.algorithms._training import (
     adam,
     best_episodes,
     episode_fields,
-    load_optimizer_tensors,
+    load_part_state,
     logged_data,
     observation_spread,
-    optimizer_tensors,
-    pack,
-    unpack,
+    part_state,
 )
 from spreeze.algorithms.sac import Shape
 from spreeze.contract import (
@@ -106,12 +104,11 @@ class ImitationPart:
 
     def state(self) -> Mapping[str, Tensor]:
         """Actor and optimiser; nothing is drawn at random."""
-        return pack("actor", self.actor.state_dict()) | pack("optimizer", optimizer_tensors(self.optimizer))
+        return part_state({"actor": self.actor}, {"optimizer": self.optimizer})
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Restore what `state` returned."""
-        self.actor.load_state_dict(unpack("actor", state))
-        load_optimizer_tensors(self.optimizer, unpack("optimizer", state))
+        load_part_state(state, {"actor": self.actor}, {"optimizer": self.optimizer})
 
 
 def imitation_loss(action: Tensor, logged: Tensor) -> Tensor:

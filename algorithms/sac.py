@@ -18,16 +18,11 @@ import torch
 from gymnasium.spaces import Box
 from torch import Tensor, nn
 
+from spreeze.algorithms._gradients import ActorGradients, CriticGradients
+from spreeze.algorithms._inference import SampledValues
 from spreeze.algorithms._networks import SquashedGaussianActor, TwinCritic
-from spreeze.algorithms._training import (
-    adam,
-    load_optimizer_tensors,
-    optimizer_tensors,
-    pack,
-    polyak,
-    td_target,
-    unpack,
-)
+from spreeze.algorithms._passes import Precision, hidden_dtype
+from spreeze.algorithms._training import adam, load_part_state, part_state, polyak, td_target
 from spreeze.contract import (
     Algorithm,
     Draw,
@@ -67,6 +62,8 @@ class SACConfig:
     """Temperature alpha at the first update; from 1, it takes thousands of updates to come down."""
     warmup: int = 2_000
     """Environment steps with uniformly random actions before the first update."""
+    precision: Precision = "auto"
+    """Of products between hidden layers; auto: bfloat16 on processors that multiply it faster than float32."""
     capacity: int = 1_000_000
     """Transitions that the replay store holds (paper: 1e6)."""
     until: int = 1_000_000
@@ -101,7 +98,9 @@ class SACPolicy:
             return torch.tanh(self.actor(step.observation)[0]), state, {}
         if mode == "random":
             return 2 * torch.rand(step.previous_action.shape, generator=self.generator) - 1, state, {}
-        return self.actor.sample(step.observation, self.generator)[0], state, {}
+        mean, log_std = self.actor(step.observation)
+        noise = torch.randn(mean.shape, generator=self.generator)
+        return torch.tanh(mean + log_std.exp() * noise), state, {}
 
     def distribution(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation (B, A) of the Gaussian before the tanh, for observations (B, O)."""
@@ -125,34 +124,27 @@ class CriticPart:
         self.draws = {"replay": Draw("replay", rows=batch_size)}
         self.owns: Mapping[str, nn.Module] = {"critic": networks.critic}
         self.reads: Mapping[str, nn.Module] = {"actor": networks.actor, "temperature": networks.temperature}
-        self.networks, self.config = networks, config
+        self.networks, self.config, dtype = networks, config, hidden_dtype(config.precision)
         self.optimizer = adam(networks.critic.parameters(), config.learning_rate)
+        self.values = SampledValues(networks.actor, networks.target, dtype)
+        self.gradients = CriticGradients(networks.critic, dtype)
         self.generator = torch.Generator(device).manual_seed(seed)
         self.finished = False
 
     def target(self, batch: Batch) -> Tensor:
         """y = r + gamma (1 - terminated) (min_i Q'_i(s', a') - alpha log pi(a'|s')), a' ~ pi; shape (B,)."""
-        nets = self.networks
-        with torch.no_grad():
-            action, log_density = nets.actor.sample(batch["next_observation"], self.generator)
-            soft = nets.target(batch["next_observation"], action).amin(0) - nets.temperature() * log_density
-            return td_target(batch["reward"], batch["terminated"], soft, self.config.discount)
-
-    def loss(self, batch: Batch, target: Tensor) -> tuple[Tensor, Metrics]:
-        """Half the squared distance of each critic to `target` (B,), summed over critics, averaged over rows."""
-        values = self.networks.critic(batch["observation"], batch["action"])
-        loss = 0.5 * (values - target).square().mean(1).sum()
-        return loss, {"loss/critic": loss.detach(), "value/mean": values.detach().mean()}
+        noise = torch.randn(batch["action"].shape, generator=self.generator, device=batch["action"].device)
+        least, log_density = self.values(batch["next_observation"], noise)
+        soft = least - self.networks.temperature() * log_density
+        return td_target(batch["reward"], batch["terminated"], soft, self.config.discount)
 
     def update(self, batches: Mapping[str, Batch]) -> Metrics:
-        """One step of the critics, then of their targets."""
+        """One step of the critics down half their mean squared distances to the target, then of their targets."""
         batch = batches["replay"]
-        loss, metrics = self.loss(batch, self.target(batch))
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        values, loss = self.gradients(batch["observation"], batch["action"], self.target(batch))
         self.optimizer.step()
         polyak(self.networks.target, self.networks.critic, self.config.polyak_rate)
-        return metrics
+        return {"loss/critic": loss, "value/mean": values.mean()}
 
     def publish(self) -> Mapping[str, Mapping[str, Tensor]]:
         """Nothing: samplers need no critic."""
@@ -160,17 +152,14 @@ class CriticPart:
 
     def state(self) -> Mapping[str, Tensor]:
         """Critics, targets, optimiser and generator."""
-        nets = self.networks
-        modules = pack("critic", nets.critic.state_dict()) | pack("target", nets.target.state_dict())
-        own = pack("optimizer", optimizer_tensors(self.optimizer))
-        return modules | own | {"generator": self.generator.get_state()}
+        return part_state(self._modules(), {"optimizer": self.optimizer}, self.generator)
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Restore what `state` returned."""
-        self.networks.critic.load_state_dict(unpack("critic", state))
-        self.networks.target.load_state_dict(unpack("target", state))
-        load_optimizer_tensors(self.optimizer, unpack("optimizer", state))
-        self.generator.set_state(state["generator"])
+        load_part_state(state, self._modules(), {"optimizer": self.optimizer}, self.generator)
+
+    def _modules(self) -> dict[str, nn.Module]:
+        return {"critic": self.networks.critic, "target": self.networks.target}
 
 
 class ActorPart:
@@ -185,27 +174,19 @@ class ActorPart:
         self.networks = networks
         self.target_entropy = -float(actions) if config.target_entropy is None else config.target_entropy
         self.optimizer = adam([*networks.actor.parameters(), *networks.temperature.parameters()], config.learning_rate)
+        self.gradients = ActorGradients(networks.actor, networks.critic, hidden_dtype(config.precision))
         self.generator = torch.Generator(device).manual_seed(seed)
         self.finished = False
 
-    def loss(self, batch: Batch) -> tuple[Tensor, Metrics]:
-        """E[alpha log pi - min_i Q_i] (equation 7) plus the temperature's loss (equation 18)."""
-        nets = self.networks
-        action, log_density = nets.actor.sample(batch["observation"], self.generator)
-        value = nets.critic(batch["observation"], action, frozen=True).amin(0)
-        alpha, entropy = nets.temperature(), -log_density.detach().mean()
-        actor_loss = (alpha * log_density - value).mean()
-        temperature_loss = nets.temperature.log_alpha * (entropy - self.target_entropy)
-        metrics = {"loss/actor": actor_loss.detach(), "policy/entropy": entropy, "policy/temperature": alpha}
-        return actor_loss + temperature_loss, metrics
-
     def update(self, batches: Mapping[str, Batch]) -> Metrics:
-        """One step of policy and temperature."""
-        loss, metrics = self.loss(batches["replay"])
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        """One step down E[alpha log pi - min_i Q_i] (equation 7) and the temperature's loss (equation 18)."""
+        batch, temperature = batches["replay"], self.networks.temperature
+        noise = torch.randn(batch["action"].shape, generator=self.generator, device=batch["action"].device)
+        alpha = temperature()
+        loss, entropy = self.gradients(batch["observation"], noise, alpha)
+        temperature.log_alpha.grad = entropy - self.target_entropy  # Of log_alpha (entropy - target).
         self.optimizer.step()
-        return metrics
+        return {"loss/actor": loss, "policy/entropy": entropy, "policy/temperature": alpha}
 
     def publish(self) -> Mapping[str, Mapping[str, Tensor]]:
         """The actor, for samplers and evaluator."""
@@ -213,17 +194,11 @@ class ActorPart:
 
     def state(self) -> Mapping[str, Tensor]:
         """Actor, temperature, optimiser and generator."""
-        nets = self.networks
-        modules = pack("actor", nets.actor.state_dict()) | pack("temperature", nets.temperature.state_dict())
-        own = pack("optimizer", optimizer_tensors(self.optimizer))
-        return modules | own | {"generator": self.generator.get_state()}
+        return part_state(self.owns, {"optimizer": self.optimizer}, self.generator)
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Restore what `state` returned."""
-        self.networks.actor.load_state_dict(unpack("actor", state))
-        self.networks.temperature.load_state_dict(unpack("temperature", state))
-        load_optimizer_tensors(self.optimizer, unpack("optimizer", state))
-        self.generator.set_state(state["generator"])
+        load_part_state(state, self.owns, {"optimizer": self.optimizer}, self.generator)
 
 
 @dataclass(frozen=True)

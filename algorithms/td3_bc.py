@@ -22,13 +22,11 @@ from spreeze.algorithms._networks import DeterministicActor, TwinCritic
 from spreeze.algorithms._training import (
     adam,
     episode_fields,
-    load_optimizer_tensors,
+    load_part_state,
     logged_data,
-    optimizer_tensors,
-    pack,
+    part_state,
     polyak,
     td_target,
-    unpack,
 )
 from spreeze.algorithms.bc import imitation_loss, logged_stage, normalising_actor
 from spreeze.algorithms.sac import Shape
@@ -136,18 +134,16 @@ class CriticPart:
 
     def state(self) -> Mapping[str, Tensor]:
         """Critics, targets, optimiser, generator and the number of updates."""
-        nets = self.networks
-        modules = pack("critic", nets.critic.state_dict()) | pack("target", nets.target.state_dict())
-        own = pack("optimizer", optimizer_tensors(self.optimizer))
-        return modules | own | {"generator": self.generator.get_state(), UPDATES: torch.tensor(self.updates)}
+        own = part_state(self._modules(), {"optimizer": self.optimizer}, self.generator)
+        return own | {UPDATES: torch.tensor(self.updates)}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Restore what `state` returned."""
-        self.networks.critic.load_state_dict(unpack("critic", state))
-        self.networks.target.load_state_dict(unpack("target", state))
-        load_optimizer_tensors(self.optimizer, unpack("optimizer", state))
-        self.generator.set_state(state["generator"])
+        load_part_state(state, self._modules(), {"optimizer": self.optimizer}, self.generator)
         self.updates = int(state[UPDATES])
+
+    def _modules(self) -> dict[str, nn.Module]:
+        return {"critic": self.networks.critic, "target": self.networks.target}
 
 
 class ActorPart:
@@ -191,14 +187,11 @@ class ActorPart:
 
     def state(self) -> Mapping[str, Tensor]:
         """Actor, target, optimiser and the number of updates; nothing is drawn at random."""
-        modules = {key: t for name, module in self.owns.items() for key, t in pack(name, module.state_dict()).items()}
-        return modules | pack("optimizer", optimizer_tensors(self.optimizer)) | {UPDATES: torch.tensor(self.updates)}
+        return part_state(self.owns, {"optimizer": self.optimizer}) | {UPDATES: torch.tensor(self.updates)}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Restore what `state` returned."""
-        for name, module in self.owns.items():
-            module.load_state_dict(unpack(name, state))
-        load_optimizer_tensors(self.optimizer, unpack("optimizer", state))
+        load_part_state(state, self.owns, {"optimizer": self.optimizer})
         self.updates = int(state[UPDATES])
 
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu, softplus
 
-from spreeze.algorithms._inference import Ensemble, fast_bfloat16
+from spreeze.algorithms._inference import Ensemble
+from spreeze.algorithms._passes import fast_bfloat16
 
 
 class DynamicsEnsemble(nn.Module):

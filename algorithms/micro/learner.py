@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from spreeze.algorithms._gradients import ActorGradients, CriticGradients
-from spreeze.algorithms._inference import policy_values, sampled_values
+from spreeze.algorithms._inference import SampledValues
 from spreeze.algorithms._networks import SquashedGaussianActor, TwinCritic
-from spreeze.algorithms._training import adam, load_optimizer_tensors, optimizer_tensors, pack, polyak, unpack
+from spreeze.algorithms._passes import hidden_dtype
+from spreeze.algorithms._training import adam, load_part_state, part_state, polyak
 from spreeze.algorithms.micro.config import ModelBasedConfig
 from spreeze.algorithms.micro.ensemble import EliteModel
 from spreeze.algorithms.micro.operator import conservative_target, elite_values, soft_value
@@ -76,19 +77,21 @@ class CriticPart:
         self.networks, self.config, self.generator = networks, config, generator
         self.operator, self.model, self.termination = operator, model, termination
         self.optimizer = adam(networks.critic.parameters(), config.critic_learning_rate)
+        self.values = SampledValues(networks.actor, networks.target)
+        self.rough_values = SampledValues(networks.actor, networks.target, hidden_dtype("auto"))
         self.gradients = CriticGradients(networks.critic)
         self.finished = False
 
     def penalty(self, imagined: Batch) -> Tensor:
         """U (B,) of imagined rows."""
         assert self.model is not None, "only methods with a model have a penalty"
-        config, nets = self.config, self.networks
+        config = self.config
         states = self.model.next_observations(
             imagined["observation"], imagined["action"], config.samples, self.generator, config.common_noise
         )
         flat = states.flatten(0, 2)
         noise = torch.randn(len(flat), imagined["action"].shape[1], generator=self.generator, device=flat.device)
-        values = policy_values(nets.actor, nets.target, flat, noise)
+        values = self.rough_values(flat, noise, density=False)[0]
         if config.mask_ends and self.termination is not None:
             values = values * ~self.termination(flat)
         return self.operator.penalty(elite_values(values.view(states.shape[:3]), config.sample_reduction))
@@ -98,7 +101,7 @@ class CriticPart:
         """y (B,), and U of the imagined rows, which are the last of `batch`; logged rows have no penalty."""
         config, nets = self.config, self.networks
         noise = torch.randn(batch["action"].shape, generator=self.generator, device=batch["action"].device)
-        least, log_density = sampled_values(nets.actor, nets.target, batch["next_observation"], noise, bf16=False)
+        least, log_density = self.values(batch["next_observation"], noise)
         value = soft_value(least[None], log_density, nets.temperature(), bool(config.deterministic_backup))
         penalty = torch.zeros_like(value)
         if imagined is not None and self.operator is not PLAIN and config.beta:
@@ -122,17 +125,14 @@ class CriticPart:
 
     def state(self) -> Mapping[str, Tensor]:
         """Critics, targets, optimiser and generator."""
-        nets = self.networks
-        modules = pack("critic", nets.critic.state_dict()) | pack("target", nets.target.state_dict())
-        own = pack("optimizer", optimizer_tensors(self.optimizer))
-        return modules | own | {"generator": self.generator.get_state()}
+        return part_state(self._modules(), {"optimizer": self.optimizer}, self.generator)
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Restore what `state` returned."""
-        self.networks.critic.load_state_dict(unpack("critic", state))
-        self.networks.target.load_state_dict(unpack("target", state))
-        load_optimizer_tensors(self.optimizer, unpack("optimizer", state))
-        self.generator.set_state(state["generator"])
+        load_part_state(state, self._modules(), {"optimizer": self.optimizer}, self.generator)
+
+    def _modules(self) -> dict[str, nn.Module]:
+        return {"critic": self.networks.critic, "target": self.networks.target}
 
 
 class ActorPart:
@@ -187,20 +187,15 @@ class ActorPart:
 
     def state(self) -> Mapping[str, Tensor]:
         """Actor, temperature, optimisers, generator and the number of updates."""
-        nets = self.networks
-        modules = pack("actor", nets.actor.state_dict()) | pack("temperature", nets.temperature.state_dict())
-        own = pack("optimizer", optimizer_tensors(self.optimizer))
-        own |= pack("temperature optimizer", optimizer_tensors(self.temperature_optimizer))
-        return modules | own | {"generator": self.generator.get_state(), "updates": torch.tensor(self.updates)}
+        return part_state(self.owns, self._optimizers(), self.generator) | {"updates": torch.tensor(self.updates)}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Restore what `state` returned."""
-        self.networks.actor.load_state_dict(unpack("actor", state))
-        self.networks.temperature.load_state_dict(unpack("temperature", state))
-        load_optimizer_tensors(self.optimizer, unpack("optimizer", state))
-        load_optimizer_tensors(self.temperature_optimizer, unpack("temperature optimizer", state))
-        self.generator.set_state(state["generator"])
+        load_part_state(state, self.owns, self._optimizers(), self.generator)
         self.updates = int(state["updates"])
+
+    def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        return {"optimizer": self.optimizer, "temperature optimizer": self.temperature_optimizer}
 
 
 class OfflinePolicy(SACPolicy):

@@ -1,9 +1,13 @@
 """Gradients written out against those of autograd."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 import torch
 from torch import Tensor, nn
 
+from spreeze.algorithms import _passes, _workers
 from spreeze.algorithms._gradients import ActorGradients, CriticGradients
 from spreeze.algorithms._networks import SquashedGaussianActor, TwinCritic, squashed_log_density
 
@@ -69,6 +73,74 @@ def test_the_gradient_of_an_actor_is_autograds(hidden: tuple[int, ...], members:
     assert torch.isfinite(entropy)
     torch.testing.assert_close(taken(actor), wanted, rtol=1e-5, atol=1e-6)
     assert all(parameter.grad is None for parameter in critic.parameters())
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_blocks_and_threads_change_nothing_but_the_order_of_sums(monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
+    actor, critic = networks((64, 48, 32))
+    wanted = [*critic_gradient(critic), *actor_gradient(actor, critic)]
+    monkeypatch.setattr(_passes, "BLOCK", 5)
+    monkeypatch.setattr(_workers, "MIN_ROWS", 1)
+    with threads_of_torch(threads):
+        found = [*critic_gradient(critic), *actor_gradient(actor, critic)]
+        assert torch.get_num_threads() == threads
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_with_one_number_of_threads_gradients_are_equal_to_the_bit(threads: int) -> None:
+    actor, critic = networks((64, 48))
+    with threads_of_torch(threads):
+        first, second = (critic_gradient(critic, rows=300) for _ in range(2))
+        assert all(map(torch.equal, first, second))
+        first, second = (actor_gradient(actor, critic, rows=300) for _ in range(2))
+        assert all(map(torch.equal, first, second))
+
+
+@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.parametrize("hidden", [*HIDDEN, (64, 64), (128, 64, 192), (64,)])
+def test_bfloat16_leaves_the_direction_of_gradients(
+    hidden: tuple[int, ...], native: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not native:
+        monkeypatch.setattr(_passes, "fits", lambda layers, dtype: False)
+    actor, critic = networks(hidden)
+    exact = flat([*critic_gradient(critic, 300), *actor_gradient(actor, critic, 300)])
+    rough = flat(
+        [
+            *critic_gradient(critic, 300, dtype=torch.bfloat16),
+            *actor_gradient(actor, critic, 300, dtype=torch.bfloat16),
+        ]
+    )
+    assert torch.cosine_similarity(exact, rough, 0) > 0.999
+    if len(hidden) < 2:  # No product lies between hidden layers.
+        torch.testing.assert_close(rough, exact)
+
+
+def critic_gradient(critic: TwinCritic, rows: int = ROWS, dtype: torch.dtype = torch.float32) -> list[Tensor]:
+    CriticGradients(critic, dtype)(*critic_case(rows))
+    return taken(critic)
+
+
+def actor_gradient(
+    actor: SquashedGaussianActor, critic: TwinCritic, rows: int = ROWS, dtype: torch.dtype = torch.float32
+) -> list[Tensor]:
+    ActorGradients(actor, critic, dtype)(numbers(rows, OBSERVATIONS), numbers(rows, ACTIONS, seed=3), torch.tensor(0.3))
+    return taken(actor)
+
+
+def flat(tensors: list[Tensor]) -> Tensor:
+    return torch.cat([tensor.flatten() for tensor in tensors])
+
+
+@contextmanager
+def threads_of_torch(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_an_actor_whose_actions_saturate_has_finite_gradients() -> None:

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import silu
 
-from spreeze.algorithms import _inference
-from spreeze.algorithms._inference import BLOCK, Ensemble, fast_bfloat16, policy_values, relu_
+from spreeze.algorithms import _passes
+from spreeze.algorithms._inference import BLOCK, Ensemble, SampledValues
 from spreeze.algorithms._networks import SquashedGaussianActor, TwinCritic
+from spreeze.algorithms._passes import relu_
 
 OBSERVATIONS, ACTIONS, MEMBERS, INPUTS, OUTPUTS = 11, 3, 5, 14, 24
 ROWS = [0, 1, 7, BLOCK * torch.get_num_threads() + 3]
@@ -46,6 +47,19 @@ def plain_outputs(weights: list[Tensor], biases: list[Tensor], inputs: Tensor) -
     return x @ weights[-1] + biases[-1]
 
 
+@pytest.fixture(params=["native", "torch"])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products in C where this processor and a compiler allow it, and PyTorch's everywhere."""
+    if request.param == "torch":
+        monkeypatch.setattr(_passes, "fits", lambda layers, dtype: False)
+
+
+def policy_values(
+    actor: SquashedGaussianActor, critic: TwinCritic, states: Tensor, noise: Tensor, bf16: bool
+) -> Tensor:
+    return SampledValues(actor, critic, torch.bfloat16 if bf16 else torch.float32)(states, noise)[0]
+
+
 @pytest.mark.parametrize("rows", ROWS)
 @pytest.mark.parametrize("hidden", [(256, 256), (64,), (32, 48, 16), ()])
 @pytest.mark.parametrize("ensemble", [1, 2, 5])
@@ -56,6 +70,7 @@ def test_values_equal_those_of_the_plain_networks(rows: int, hidden: tuple[int, 
     torch.testing.assert_close(fast, plain_values(actor, critic, states, noise), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize("hidden", [(256, 256), (64,), (32, 48, 16)])
 def test_bfloat16_errs_by_a_twentieth_of_the_spread_at_most(hidden: tuple[int, ...]) -> None:
     actor, critic = networks(hidden)
@@ -66,6 +81,7 @@ def test_bfloat16_errs_by_a_twentieth_of_the_spread_at_most(hidden: tuple[int, .
     assert error.square().mean().sqrt() < exact.std() / 100
 
 
+@pytest.mark.usefixtures("engine")
 def test_large_values_keep_their_differences_in_bfloat16() -> None:
     actor, critic = networks()
     states, noise = numbers(500, OBSERVATIONS), numbers(500, ACTIONS, seed=2)
@@ -75,29 +91,33 @@ def test_large_values_keep_their_differences_in_bfloat16() -> None:
     torch.testing.assert_close(policy_values(actor, critic, states, noise, bf16=True) - 1000, near, rtol=0, atol=1e-3)
 
 
+@pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize("bf16", [False, True])
 def test_neither_blocks_nor_order_of_rows_change_a_value(bf16: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     actor, critic = networks()
     states, noise = numbers(100, OBSERVATIONS), numbers(100, ACTIONS, seed=2)
     whole = policy_values(actor, critic, states, noise, bf16)
-    monkeypatch.setattr(_inference, "BLOCK", 7)
+    monkeypatch.setattr(_passes, "BLOCK", 7)
     reverse = policy_values(actor, critic, states.flip(0), noise.flip(0), bf16).flip(0)
     torch.testing.assert_close(reverse, whole, rtol=0, atol=2e-3 if bf16 else 1e-6)
 
 
+@pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize("bf16", [False, True])
 def test_values_follow_an_update_of_the_weights(bf16: bool) -> None:
     actor, critic = networks()
     states, noise = numbers(10, OBSERVATIONS), numbers(10, ACTIONS, seed=2)
-    before = policy_values(actor, critic, states, noise, bf16)
+    values = SampledValues(actor, critic, torch.bfloat16 if bf16 else torch.float32)
+    before = values(states, noise)[0]
     with torch.no_grad():
         for weight in critic.weights:
             weight.mul_(1.5)
-    after = policy_values(actor, critic, states, noise, bf16)
+    after = values(states, noise)[0]
     assert not torch.allclose(before, after, atol=1e-2)
     torch.testing.assert_close(after, plain_values(actor, critic, states, noise), rtol=0, atol=1e-2)
 
 
+@pytest.mark.usefixtures("engine")
 def test_inputs_and_networks_stay_as_they_were() -> None:
     actor, critic = networks()
     states, noise = numbers(50, OBSERVATIONS), numbers(50, ACTIONS, seed=2)
@@ -106,13 +126,6 @@ def test_inputs_and_networks_stay_as_they_were() -> None:
     now = [states, noise, *actor.parameters(), *critic.parameters()]
     assert all(torch.equal(a, b) for a, b in zip(kept, now, strict=True))
     assert not result.requires_grad and all(p.grad is None for p in actor.parameters())
-
-
-def test_the_processor_decides_unless_told() -> None:
-    actor, critic = networks()
-    states, noise = numbers(10, OBSERVATIONS), numbers(10, ACTIONS, seed=2)
-    told = policy_values(actor, critic, states, noise, bf16=fast_bfloat16())
-    assert torch.equal(policy_values(actor, critic, states, noise), told)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

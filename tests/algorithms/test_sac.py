@@ -1,6 +1,5 @@
 """SAC's equations on cases computed by hand, its policy, and its loop without the orchestrator."""
 
-import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -91,9 +90,10 @@ def test_a_truncated_step_keeps_its_future() -> None:
 def test_the_critics_loss_is_half_the_squared_distance_of_each_to_the_target() -> None:
     critic, _ = parts_of()
     make_constant(critic.networks.critic, (1.0, 4.0))
-    loss, metrics = critic.loss(batch_of(), torch.full((ROWS,), 2.0))
+    batch = batch_of()
+    values, loss = critic.gradients(batch["observation"], batch["action"], torch.full((ROWS,), 2.0))
     assert loss.item() == pytest.approx(0.5 * (1.0 + 4.0))
-    assert float(metrics["value/mean"]) == pytest.approx(2.5)
+    assert values.mean().item() == pytest.approx(2.5)
 
 
 def test_an_update_of_the_critic_moves_its_target_by_the_polyak_rate() -> None:
@@ -105,17 +105,25 @@ def test_an_update_of_the_critic_moves_its_target_by_the_polyak_rate() -> None:
         torch.testing.assert_close(target, 0.75 * old + 0.25 * source.detach())
 
 
-def test_the_actors_loss_is_the_entropy_term_less_the_smaller_value_and_the_temperatures_term() -> None:
+def test_the_actors_loss_is_the_entropy_term_less_the_smaller_value() -> None:
     _, actor = parts_of(SACConfig(hidden=(16,), initial_temperature=0.5, target_entropy=-3.0))
     make_constant(actor.networks.critic, (3.0, 2.0))
     batch = batch_of()
     with torch.no_grad():
         _, density = actor.networks.actor.sample(batch["observation"], copy_of(actor.generator))
-    loss, metrics = actor.loss(batch)
-    entropy = float(-density.mean())
-    expected = float((0.5 * density - 2.0).mean()) + math.log(0.5) * (entropy + 3.0)
-    assert loss.item() == pytest.approx(expected, rel=1e-5)
-    assert float(metrics["policy/entropy"]) == pytest.approx(entropy, rel=1e-5)
+    metrics = actor.update({"replay": batch})
+    assert float(metrics["loss/actor"]) == pytest.approx(float((0.5 * density - 2.0).mean()), rel=1e-5)
+    assert float(metrics["policy/entropy"]) == pytest.approx(float(-density.mean()), rel=1e-5)
+    assert float(metrics["policy/temperature"]) == pytest.approx(0.5)
+
+
+def test_the_temperatures_gradient_is_the_entropy_above_its_target() -> None:
+    """The loss is log alpha (entropy - target), with the entropy held fixed."""
+    _, actor = parts_of(SACConfig(hidden=(16,), target_entropy=-3.0))
+    entropy = float(actor.update({"replay": batch_of()})["policy/entropy"])
+    gradient = actor.networks.temperature.log_alpha.grad
+    assert gradient is not None
+    assert gradient.item() == pytest.approx(entropy + 3.0, rel=1e-5)
 
 
 def test_an_update_of_the_actor_leaves_the_critic_without_a_gradient() -> None:

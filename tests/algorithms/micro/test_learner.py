@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from spreeze.algorithms import _inference, sac
+from spreeze.algorithms import _passes, sac
 from spreeze.algorithms.micro import MICRO, EliteModel, Operator, make_parts
 from spreeze.algorithms.micro.learner import PLAIN, ActorPart, CriticPart, mixed
 from spreeze.algorithms.mobile import MOBILE
@@ -36,7 +36,7 @@ BATCHES: Mapping[str, Batch] = {"logged": batch_of(1), "imagined": batch_of(2)}
 @pytest.fixture(autouse=True)
 def exact(monkeypatch: pytest.MonkeyPatch) -> None:
     """Values in float32 on every processor."""
-    monkeypatch.setattr(_inference, "fast_bfloat16", lambda: False)
+    monkeypatch.setattr(_passes, "fast_bfloat16", lambda: False)
 
 
 def target_of(part: CriticPart, batches: Mapping[str, Batch] = BATCHES) -> Tensor:
