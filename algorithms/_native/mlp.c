@@ -16,10 +16,10 @@ enum { TALL = 6, WIDE = 64, VECTOR = 16, VECTORS = WIDE / VECTOR, DEEPEST = 8 };
 
 struct net {
     int64_t layers, width[DEEPEST + 1];
-    const float *first, *last;               /* (inputs, N), (outputs, N) */
-    const float *bias[DEEPEST];
-    const uint32_t *ahead[DEEPEST];          /* packed weights of layers 1 .. layers - 2, and the same transposed */
-    const uint32_t *back[DEEPEST];
+    float *first, *last;                     /* (inputs, N), (outputs, N) */
+    float *bias[DEEPEST];
+    uint32_t *ahead[DEEPEST];                /* packed weights of layers 1 .. layers - 2, and the same transposed or 0 */
+    uint32_t *back[DEEPEST];
 };
 
 struct space {                               /* of hidden layer 0 .. layers - 2 */
@@ -195,29 +195,51 @@ TARGET static void dots(const bf16 *from, const float *weight, const float *bias
 }
 
 /* Float32 weights (inner, outer) as `product` takes them: strips of 64 columns, two rows interleaved. */
-TARGET void pack(const float *from, int64_t inner, int64_t outer, uint32_t *to)
+TARGET static void pack(const float *from, int64_t inner, int64_t outer, uint32_t *to)
 {
-    for (int64_t n = 0; n < outer; n += VECTOR)
+    for (int64_t n = 0; n < outer; n += VECTOR) {
+        uint32_t *strip = to + n / WIDE * (inner / 2) * WIDE + n % WIDE;
         for (int64_t k = 0; k < inner; k += 2) {
             __m256i one = rounded(_mm512_loadu_ps(from + k * outer + n));
             __m256i two = rounded(_mm512_loadu_ps(from + (k + 1) * outer + n));
-            int64_t strip = n / WIDE, at = (strip * (inner / 2) + k / 2) * WIDE + n % WIDE;
-            _mm512_storeu_si512(to + at, interleaved(one, two));
+            _mm512_storeu_si512(strip + k / 2 * WIDE, interleaved(one, two));
         }
+    }
 }
 
 /* The same of weights that are given as (outer, inner). */
-TARGET void pack_transposed(const float *from, int64_t inner, int64_t outer, uint32_t *to)
+TARGET static void pack_transposed(const float *from, int64_t inner, int64_t outer, uint32_t *to)
 {
-    __m512i step = _mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
-                                      _mm512_set1_epi32((int)inner));
-    for (int64_t n = 0; n < outer; n += VECTOR)
-        for (int64_t k = 0; k < inner; k += 2) {
-            __m256i one = rounded(_mm512_i32gather_ps(step, from + n * inner + k, 4));
-            __m256i two = rounded(_mm512_i32gather_ps(step, from + n * inner + k + 1, 4));
-            int64_t strip = n / WIDE, at = (strip * (inner / 2) + k / 2) * WIDE + n % WIDE;
-            _mm512_storeu_si512(to + at, interleaved(one, two));
+    const __m512i step = _mm512_setr_epi32(0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120);
+    uint32_t block[VECTOR][VECTOR / 2];
+    for (int64_t n = 0; n < outer; n += VECTOR) {
+        uint32_t *strip = to + n / WIDE * (inner / 2) * WIDE + n % WIDE;
+        for (int64_t k = 0; k < inner; k += VECTOR) {
+            UNROLL for (int i = 0; i < VECTOR; i++)
+                _mm256_storeu_si256((void *)block[i], rounded(_mm512_loadu_ps(from + (n + i) * inner + k)));
+            UNROLL for (int i = 0; i < VECTOR / 2; i++)
+                _mm512_storeu_si512(strip + (k / 2 + i) * WIDE, _mm512_i32gather_epi32(step, block[0] + i, 4));
         }
+    }
+}
+
+static void copy(float *to, const float *from, int64_t rows, int64_t columns, int64_t transposed)
+{
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < columns; j++) to[i * columns + j] = transposed ? from[j * rows + i] : from[i * columns + j];
+}
+
+/* Brings `net` up to date with its layers' weights (in, out), or (out, in) where these are `transposed`. */
+void refresh(const struct net *net, const float *const *weight, const float *const *bias, int64_t transposed)
+{
+    const int64_t *width = net->width, last = net->layers - 1;
+    copy(net->first, weight[0], width[0], width[1], transposed);
+    copy(net->last, weight[last], width[last + 1], width[last], !transposed);
+    for (int64_t i = 0; i <= last; i++) copy(net->bias[i], bias[i], 1, width[i + 1], 0);
+    for (int64_t i = 1; i < last; i++) {
+        (transposed ? pack_transposed : pack)(weight[i], width[i], width[i + 1], net->ahead[i]);
+        if (net->back[i]) (transposed ? pack : pack_transposed)(weight[i], width[i + 1], width[i], net->back[i]);
+    }
 }
 
 /* Outputs (rows, out) for inputs (rows, in). */

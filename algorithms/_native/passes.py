@@ -39,11 +39,15 @@ def fits(layers: Layers, dtype: torch.dtype) -> bool:
     """Whether these layers can be computed here."""
     widths = [weight.shape[1] for weight, _ in layers[:-1]]
     shaped = 3 <= len(layers) <= DEEPEST and all(width % STRIP == 0 for width in widths)
-    return shaped and dtype is torch.bfloat16 and library() is not None
+    alike = any(all(view(weight).is_contiguous() for weight, _ in layers) for view in (Tensor.detach, Tensor.t))
+    return shaped and alike and dtype is torch.bfloat16 and library() is not None
 
 
 class NativeWeights:
-    """The layers of one MLP, packed for products; copied anew by `refresh`. Without `back`, for forward passes only."""
+    """The layers of one MLP, packed for products; copied anew by `refresh`. Without `back`, for forward passes only.
+
+    Weights (in, out) are all contiguous, or all transposed, as those of `torch.nn.Linear`; they stay where they are.
+    """
 
     def __init__(self, layers: Layers, back: bool = True) -> None:
         found = library()
@@ -52,9 +56,8 @@ class NativeWeights:
         self.first = torch.empty(layers[0][0].shape)
         self.last = torch.empty(layers[-1][0].t().shape)
         self.biases = [torch.empty(bias.shape) for _, bias in layers]
-        hidden = [weight for weight, _ in layers[1:-1]]
-        self.ahead = [torch.empty(weight.numel() // 2, dtype=torch.int32) for weight in hidden]
-        self.back = [torch.empty(weight.numel() // 2 if back else 0, dtype=torch.int32) for weight in hidden]
+        halves = [weight.numel() // 2 for weight, _ in layers[1:-1]]
+        self.packed = [[torch.empty(half, dtype=torch.int32) for half in halves] for _ in range(1 + back)]
         widths = [layers[0][0].shape[0], *(weight.shape[1] for weight, _ in layers)]
         self.net = _Net(
             len(layers),
@@ -62,25 +65,15 @@ class NativeWeights:
             self.first.data_ptr(),
             self.last.data_ptr(),
             _pointers(self.biases),
-            _pointers(self.ahead, begin=1),
-            _pointers(self.back, begin=1),
+            *(_pointers(packed, begin=1) for packed in self.packed),
         )
+        self.transposed = ctypes.c_int64(not layers[1][0].is_contiguous())
+        self.sources = _pointers([w for w, _ in layers]), _pointers([b for _, b in layers])
         self.refresh()
 
     def refresh(self) -> None:
         """Follow the float32 weights, after an optimiser or `load_state_dict` changed them."""
-        self.first.copy_(self.exact[0][0])
-        self.last.copy_(self.exact[-1][0].t())
-        for copy, (_, bias) in zip(self.biases, self.exact, strict=True):
-            copy.copy_(bias)
-        for (weight, _), ahead, back in zip(self.exact[1:-1], self.ahead, self.back, strict=True):
-            plain = weight.is_contiguous()
-            inner, outer = map(ctypes.c_int64, weight.shape)
-            source = _pointer(weight if plain else weight.t().contiguous())
-            straight, transposed = self.library.pack, self.library.pack_transposed
-            (straight if plain else transposed)(source, inner, outer, _pointer(ahead))
-            if len(back):
-                (transposed if plain else straight)(source, outer, inner, _pointer(back))
+        self.library.refresh(ctypes.byref(self.net), *self.sources, self.transposed)
 
     def buffers(self, rows: int) -> "NativeBuffers":
         """Room for the hidden layers, for so many rows."""
