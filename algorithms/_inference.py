@@ -36,6 +36,30 @@ def silu_(x: Tensor) -> Tensor:
     return silu(x, inplace=True)
 
 
+class ActorOutputs:
+    """The last layer of an actor, (B, 2A), for observations (B, O); `dtype` is that of products of hidden layers.
+
+    It takes parameters to stay where they are in memory. Without bfloat16 it is the plain module.
+    """
+
+    def __init__(self, actor: SquashedGaussianActor, dtype: torch.dtype = torch.float32) -> None:
+        self.actor, self.dtype = actor, dtype
+        self.weights: AnyWeights | None = None
+
+    @torch.no_grad()
+    def __call__(self, observation: Tensor) -> Tensor:
+        """The outputs for `observation`, with the weights of now."""
+        if self.dtype is torch.float32 or observation.device.type != "cpu":
+            raw: Tensor = self.actor.net(observation)
+            return raw
+        if self.weights is None:
+            self.weights = weights_of(linear_layers(self.actor.net), self.dtype, back=False)
+            self.forward = self.weights.new_pass(self.weights.buffers(block_rows())).forward
+        self.weights.refresh()
+        found = [self.forward(observation[rows]) for rows in blocks(slice(0, len(observation)))]
+        return found[0] if len(found) == 1 else torch.cat(found)
+
+
 class SampledValues:
     """min_k Q_k(s, a) of actions that a policy samples, with its log density at them.
 

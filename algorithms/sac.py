@@ -19,9 +19,9 @@ from gymnasium.spaces import Box
 from torch import Tensor, nn
 
 from spreeze.algorithms._gradients import ActorGradients, CriticGradients
-from spreeze.algorithms._inference import SampledValues
+from spreeze.algorithms._inference import ActorOutputs, SampledValues
 from spreeze.algorithms._networks import SquashedGaussianActor, TwinCritic
-from spreeze.algorithms._passes import Precision, hidden_dtype
+from spreeze.algorithms._passes import Head, Precision, hidden_dtype
 from spreeze.algorithms._training import adam, load_part_state, part_state, polyak, td_target
 from spreeze.contract import (
     Algorithm,
@@ -83,10 +83,12 @@ class Temperature(nn.Module):
 
 
 class SACPolicy:
-    """Acts with the actor's network."""
+    """Acts with the actor's network; while exploring, with hidden layers multiplied in `dtype`."""
 
-    def __init__(self, actor: SquashedGaussianActor, generator: torch.Generator) -> None:
-        self.actor, self.generator = actor, generator
+    def __init__(
+        self, actor: SquashedGaussianActor, generator: torch.Generator, dtype: torch.dtype = torch.float32
+    ) -> None:
+        self.actor, self.generator, self.outputs = actor, generator, ActorOutputs(actor, dtype)
 
     def initial_state(self, batch: int) -> Recurrent:
         """Nothing: the policy is memoryless."""
@@ -98,9 +100,8 @@ class SACPolicy:
             return torch.tanh(self.actor(step.observation)[0]), state, {}
         if mode == "random":
             return 2 * torch.rand(step.previous_action.shape, generator=self.generator) - 1, state, {}
-        mean, log_std = self.actor(step.observation)
-        noise = torch.randn(mean.shape, generator=self.generator)
-        return torch.tanh(mean + log_std.exp() * noise), state, {}
+        noise = torch.randn(step.previous_action.shape, generator=self.generator)
+        return Head(self.outputs(step.observation), noise).action, state, {}
 
     def distribution(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation (B, A) of the Gaussian before the tanh, for observations (B, O)."""
@@ -250,14 +251,14 @@ def copies(networks: Networks, device: torch.device) -> Networks:
 
 def stages(spec: EnvironmentSpec, config: SACConfig, batch_size: int) -> Sequence[Stage]:
     """One stage: samplers fill a replay store, the learner draws from it at the chosen ratio."""
-    shape = Shape.of(spec)
+    shape, dtype = Shape.of(spec), hidden_dtype(config.precision)
     flat = {"observation": Field((shape.observations,)), "action": Field((shape.actions,))}
     return [
         Stage(
             name="sac",
             stores={"replay": Store("replay", flat | {"reward": Field(), "terminated": Field()}, config.capacity)},
             bundles={"policy": lambda: SquashedGaussianActor(shape.observations, shape.actions, config.hidden)},
-            make_policy=lambda modules, generator: SACPolicy(modules["policy"], generator),  # type: ignore[arg-type]
+            make_policy=lambda modules, generator: SACPolicy(modules["policy"], generator, dtype),  # type: ignore[arg-type]
             make_learner=lambda setup: learner(spec, config, setup, batch_size),
             pace=Pace(ratio=Range(16, 0.25, 1024)),
             warmup=config.warmup,

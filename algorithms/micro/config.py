@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Self
 
+from spreeze.algorithms._passes import Precision
 from spreeze.contract import Dataset
 from spreeze.errors import UsageError
 
@@ -60,6 +61,8 @@ class ModelBasedConfig:
     """Share of the critics that enters their targets at every update, tau (published: 0.005)."""
     hidden: tuple[int, ...] = (256, 256)
     """Widths of the hidden layers of actor and critics."""
+    precision: Precision = "auto"
+    """Of products between these; auto: bfloat16 on processors that multiply it faster than float32."""
     updates: int = 3_000_000
     """Updates of the policy stage."""
     members: int = 7

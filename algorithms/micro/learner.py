@@ -77,9 +77,9 @@ class CriticPart:
         self.networks, self.config, self.generator = networks, config, generator
         self.operator, self.model, self.termination = operator, model, termination
         self.optimizer = adam(networks.critic.parameters(), config.critic_learning_rate)
-        self.values = SampledValues(networks.actor, networks.target)
-        self.rough_values = SampledValues(networks.actor, networks.target, hidden_dtype("auto"))
-        self.gradients = CriticGradients(networks.critic)
+        dtype = hidden_dtype(config.precision)
+        self.values = SampledValues(networks.actor, networks.target, dtype)
+        self.gradients = CriticGradients(networks.critic, dtype)
         self.finished = False
 
     def penalty(self, imagined: Batch) -> Tensor:
@@ -91,7 +91,7 @@ class CriticPart:
         )
         flat = states.flatten(0, 2)
         noise = torch.randn(len(flat), imagined["action"].shape[1], generator=self.generator, device=flat.device)
-        values = self.rough_values(flat, noise, density=False)[0]
+        values = self.values(flat, noise, density=False)[0]
         if config.mask_ends and self.termination is not None:
             values = values * ~self.termination(flat)
         return self.operator.penalty(elite_values(values.view(states.shape[:3]), config.sample_reduction))
@@ -153,7 +153,7 @@ class ActorPart:
         self.target_entropy = -float(actions)
         self.optimizer = adam(networks.actor.parameters(), config.actor_learning_rate)
         self.temperature_optimizer = adam(networks.temperature.parameters(), config.temperature_learning_rate)
-        self.gradients = ActorGradients(networks.actor, networks.critic)
+        self.gradients = ActorGradients(networks.actor, networks.critic, hidden_dtype(config.precision))
         self.updates, self.finished = 0, False
 
     def update(self, batches: Mapping[str, Batch]) -> Metrics:

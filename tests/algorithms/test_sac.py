@@ -174,6 +174,19 @@ def test_exploring_samples_the_policy() -> None:
     torch.testing.assert_close(policy.act(step, (), "explore")[0], expected)
 
 
+def test_exploring_in_bfloat16_samples_nearly_the_same_and_follows_the_weights() -> None:
+    _, actor = parts_of(SACConfig(hidden=(64, 64)))
+    policy = SACPolicy(actor.networks.actor, torch.Generator().manual_seed(6), torch.bfloat16)
+    for rows in (1, 7, 1100):
+        seen = torch.randn(rows, 3, generator=torch.Generator().manual_seed(rows))
+        step = Step(seen, torch.zeros(rows, 2), torch.zeros(rows), torch.ones(rows, dtype=torch.bool))
+        expected, _ = policy.actor.sample(seen, copy_of(policy.generator))
+        torch.testing.assert_close(policy.act(step, (), "explore")[0], expected, rtol=0, atol=0.02)
+        with torch.no_grad():
+            for parameter in policy.actor.parameters():
+                parameter.mul_(1.2)
+
+
 def test_random_actions_are_uniform() -> None:
     policy, step = policy_and_step()
     action, _, _ = policy.act(step, (), "random")
