@@ -13,16 +13,14 @@ from torch import Tensor, nn
 
 from spreeze.algorithms._networks import SquashedGaussianActor, TwinCritic, squashed_log_density
 from spreeze.algorithms._passes import (
-    AnyPass,
     AnyWeights,
-    Head,
     block_rows,
-    blocks,
     by_member,
     critic_layers,
     linear_layers,
     weights_of,
 )
+from spreeze.algorithms._shares import AnyShare, share_of
 from spreeze.algorithms._workers import share_out, workers
 
 Own = tuple[Tensor, list[Tensor]]
@@ -38,44 +36,37 @@ class CriticGradients:
 
     def __init__(self, critic: TwinCritic, dtype: torch.dtype = torch.float32) -> None:
         self.critic, self.dtype = critic, dtype
-        self.weights, self.passes, self.own = list[AnyWeights](), list[list[AnyPass]](), list[Own]()
+        self.weights, self.shares, self.own = list[AnyWeights](), list[AnyShare](), list[Own]()
 
     def __call__(self, observation: Tensor, action: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Values (E, B) and the loss, for observations (B, O), actions (B, A) and targets (B,) without a graph."""
         if observation.device.type != "cpu":
             return self._by_autograd(observation, action, target)
         with torch.no_grad():
-            return self._by_hand(torch.cat((observation, action), -1), target)
+            return self._by_hand(observation, action, target)
 
-    def _by_hand(self, inputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        count = workers(len(inputs))
-        if len(self.passes) < count or self.critic.weights[0].grad is None:
+    def _by_hand(self, observation: Tensor, action: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        count = workers(len(target))
+        if len(self.shares) < count or self.critic.weights[0].grad is None:
             self._prepare(count)
         for weights in self.weights:
             weights.refresh()
-        values = torch.empty(len(self.weights), len(inputs))
-        scale = 2 / values.numel()
+        values = torch.empty(len(self.weights), len(target))
 
         def share(worker: int, rows: slice) -> None:
-            for block in blocks(rows):
-                # One critic after the other in the same buffers, which then stay in the processor's caches.
-                for value, one in zip(values, self.passes[worker], strict=True):
-                    value[block] = one.forward(inputs[block])[:, 0]
-                    one.backward((value[block] - target[block]).mul_(scale)[:, None], add=block.start > rows.start)
-            for one in self.passes[worker]:
-                one.finish()
+            self.shares[worker].critic(observation, action, target, 2 / values.numel(), rows, values)
 
-        share_out(share, len(inputs))
+        share_out(share, len(target))
         add_up(self.own[:count])
         return values, (values - target).square_().mean()
 
     def _prepare(self, count: int) -> None:
         self.weights = [weights_of(layers, self.dtype) for layers in critic_layers(self.critic)]
-        self.passes, self.own = [], [own_gradients(self.critic, index) for index in range(count)]
+        self.shares, self.own = [], [own_gradients(self.critic, index) for index in range(count)]
         for _, gradients in self.own:
             half = len(gradients) // 2
             shared, mine = self.weights[0].buffers(block_rows()), by_member(gradients[:half], gradients[half:])
-            self.passes.append([w.new_pass(shared, g) for w, g in zip(self.weights, mine, strict=True)])
+            self.shares.append(share_of([w.new_pass(shared, g) for w, g in zip(self.weights, mine, strict=True)]))
 
     def _by_autograd(self, observation: Tensor, action: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         values = self.critic(observation, action)
@@ -90,7 +81,7 @@ class ActorGradients:
 
     def __init__(self, actor: SquashedGaussianActor, critic: TwinCritic, dtype: torch.dtype = torch.float32) -> None:
         self.actor, self.critic, self.dtype = actor, critic, dtype
-        self.weights, self.passes, self.own = list[AnyWeights](), list[list[AnyPass]](), list[Own]()
+        self.weights, self.shares, self.own = list[AnyWeights](), list[AnyShare](), list[Own]()
 
     def __call__(self, observation: Tensor, noise: Tensor, temperature: Tensor) -> tuple[Tensor, Tensor]:
         """The loss and the entropy [nat], for observations (B, O), normal noise (B, A) and alpha."""
@@ -101,21 +92,15 @@ class ActorGradients:
 
     def _by_hand(self, observation: Tensor, noise: Tensor, temperature: Tensor) -> tuple[Tensor, Tensor]:
         count = workers(len(observation))
-        if len(self.passes) < count or next(self.actor.parameters()).grad is None:
+        if len(self.shares) < count or next(self.actor.parameters()).grad is None:
             self._prepare(count)
         for weights in self.weights:
             weights.refresh()
         value, density = torch.empty(len(observation)), torch.empty(len(observation))
-        by_value, by_density = -1 / len(observation), temperature / len(observation)
+        by_value, by_density = -1 / len(observation), float(temperature) / len(observation)
 
         def share(worker: int, rows: slice) -> None:
-            policy, *critics = self.passes[worker]
-            for block in blocks(rows):
-                head = Head(policy.forward(observation[block]), noise[block])
-                value[block], slope = least(critics, observation[block], head.action)
-                density[block] = head.log_density()
-                policy.backward(head.backward(slope.mul_(by_value), by_density), add=block.start > rows.start)
-            policy.finish()
+            self.shares[worker].actor(observation, noise, by_value, by_density, rows, value, density)
 
         share_out(share, len(observation))
         add_up(self.own[:count])
@@ -124,12 +109,12 @@ class ActorGradients:
     def _prepare(self, count: int) -> None:
         layers = [linear_layers(self.actor.net), *critic_layers(self.critic)]
         self.weights = [weights_of(own, self.dtype) for own in layers]
-        self.passes, self.own = [], [own_gradients(self.actor, index) for index in range(count)]
+        self.shares, self.own = [], [own_gradients(self.actor, index) for index in range(count)]
         for _, gradients in self.own:
             mine = [(weight.t(), bias) for weight, bias in zip(gradients[::2], gradients[1::2], strict=True)]
             given = [mine, *[()] * len(self.critic.weights[0])]
             passes = [w.new_pass(w.buffers(block_rows()), g) for w, g in zip(self.weights, given, strict=True)]
-            self.passes.append(passes)
+            self.shares.append(share_of(passes))
 
     def _by_autograd(self, observation: Tensor, noise: Tensor, temperature: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_std = self.actor(observation)
@@ -140,17 +125,6 @@ class ActorGradients:
         self.actor.zero_grad(set_to_none=True)
         loss.backward()
         return loss.detach(), -density.detach().mean()
-
-
-def least(critics: Sequence[AnyPass], observation: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
-    """min_k Q_k (R,), and its gradient by the action (R, A): only the least critic of a row has a part in it."""
-    inputs = torch.cat((observation, action), -1)
-    value, index = torch.cat([one.forward(inputs) for one in critics], -1).min(-1)
-    slope = torch.empty_like(action)
-    for number, one in enumerate(critics):
-        rows = (index == number).nonzero()[:, 0]
-        slope[rows] = one.input_slope(rows, begin=observation.shape[1])
-    return value, slope
 
 
 def own_gradients(module: nn.Module, worker: int) -> Own:

@@ -14,9 +14,7 @@ from torch.nn.functional import silu
 
 from spreeze.algorithms._networks import SquashedGaussianActor, TwinCritic, squashed_log_density
 from spreeze.algorithms._passes import (
-    AnyPass,
     AnyWeights,
-    Head,
     Layers,
     block_rows,
     blocks,
@@ -25,6 +23,7 @@ from spreeze.algorithms._passes import (
     linear_layers,
     weights_of,
 )
+from spreeze.algorithms._shares import AnyShare, share_of
 from spreeze.algorithms._workers import share_out, workers
 
 BLOCK = 1024
@@ -69,7 +68,7 @@ class SampledValues:
 
     def __init__(self, actor: SquashedGaussianActor, critic: TwinCritic, dtype: torch.dtype = torch.float32) -> None:
         self.actor, self.critic, self.dtype = actor, critic, dtype
-        self.weights, self.passes = list[AnyWeights](), list[list[AnyPass]]()
+        self.weights, self.shares = list[AnyWeights](), list[AnyShare]()
 
     @torch.no_grad()
     def __call__(self, states: Tensor, noise: Tensor, density: bool = True) -> tuple[Tensor, Tensor]:
@@ -85,13 +84,7 @@ class SampledValues:
         values, log_density = torch.empty(len(states)), torch.empty(len(states) if density else 0)
 
         def share(worker: int, own: slice) -> None:
-            policy, *critics = self.passes[worker]
-            for rows in blocks(own):
-                head = Head(policy.forward(states[rows]), noise[rows])
-                if density:
-                    log_density[rows] = head.log_density()
-                inputs = torch.cat((states[rows], head.action), -1)
-                torch.amin(torch.cat([one.forward(inputs) for one in critics], -1), -1, out=values[rows])
+            self.shares[worker].values(states, noise, own, values, log_density if density else None)
 
         share_out(share, len(states))
         return values, log_density
@@ -103,10 +96,10 @@ class SampledValues:
         else:
             layers = [linear_layers(self.actor.net), *critic_layers(self.critic)]
             self.weights = [weights_of(own, self.dtype, back=False) for own in layers]
-        while len(self.passes) < count:
+        while len(self.shares) < count:
             policy, critic = (weights.buffers(block_rows()) for weights in self.weights[:2])
             shared = [policy, *[critic] * (len(self.weights) - 1)]
-            self.passes.append([w.new_pass(b) for w, b in zip(self.weights, shared, strict=True)])
+            self.shares.append(share_of([w.new_pass(b) for w, b in zip(self.weights, shared, strict=True)]))
 
 
 class Ensemble:

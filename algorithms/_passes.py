@@ -98,7 +98,7 @@ class Head:
         """log pi(a|s) (R,)."""
         return squashed_log_density(self.noise, self.log_std, self.pre_action)
 
-    def backward(self, slope: Tensor, density_slope: Tensor) -> Tensor:
+    def backward(self, slope: Tensor, density_slope: float) -> Tensor:
         """Gradient by `raw`, from those by the action (R, A) and, the same for all rows, by the log density.
 
         da/du = 1 - a^2, d log pi/du = 2 a, d log pi/d log std = -1 + 2 a (std noise).

@@ -4,8 +4,9 @@ Threads inside one small product wait for each other after every operation; thre
 through a whole computation meet once. Operations of PyTorch release the interpreter lock while they compute.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from functools import cache
 from itertools import pairwise
 
@@ -18,9 +19,33 @@ MIN_ROWS = 64
 """Rows below which a share is not worth a thread."""
 
 
+_lent = 0
+"""Threads that PyTorch has lent to `share_out`; 0 while it has not."""
+
+
+@contextmanager
+def threads_for_shares() -> Iterator[None]:
+    """Within, PyTorch's operations take one thread each, and `share_out` has all those that they had before.
+
+    Small operations on many threads cost more than they gain: an optimiser's step on two takes five times as long.
+    """
+    global _lent
+    threads = torch.get_num_threads()
+    if threads == 1:
+        yield
+        return
+    _lent = threads
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        _lent = 0
+        torch.set_num_threads(threads)
+
+
 def workers(rows: int) -> int:
-    """Threads among which so many rows are shared: those that PyTorch may use, if each gets enough."""
-    return max(1, min(torch.get_num_threads(), rows // MIN_ROWS))
+    """Threads among which so many rows are shared: those that PyTorch may use, or has lent, if each gets enough."""
+    return max(1, min(_lent or torch.get_num_threads(), rows // MIN_ROWS))
 
 
 def share_out(task: Task, rows: int) -> None:

@@ -23,6 +23,7 @@ from spreeze.algorithms._inference import ActorOutputs, SampledValues
 from spreeze.algorithms._networks import SquashedGaussianActor, TwinCritic
 from spreeze.algorithms._passes import Head, Precision, hidden_dtype
 from spreeze.algorithms._training import adam, load_part_state, part_state, polyak, td_target
+from spreeze.algorithms._workers import threads_for_shares
 from spreeze.contract import (
     Algorithm,
     Draw,
@@ -139,6 +140,7 @@ class CriticPart:
         soft = least - self.networks.temperature() * log_density
         return td_target(batch["reward"], batch["terminated"], soft, self.config.discount)
 
+    @threads_for_shares()
     def update(self, batches: Mapping[str, Batch]) -> Metrics:
         """One step of the critics down half their mean squared distances to the target, then of their targets."""
         batch = batches["replay"]
@@ -179,6 +181,7 @@ class ActorPart:
         self.generator = torch.Generator(device).manual_seed(seed)
         self.finished = False
 
+    @threads_for_shares()
     def update(self, batches: Mapping[str, Batch]) -> Metrics:
         """One step down E[alpha log pi - min_i Q_i] (equation 7) and the temperature's loss (equation 18)."""
         batch, temperature = batches["replay"], self.networks.temperature

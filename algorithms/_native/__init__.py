@@ -1,4 +1,4 @@
-"""Passes of MLPs in C, for processors that multiply bfloat16 with AVX-512: `mlp.c`, compiled on first use.
+"""Passes of MLPs in C, for processors that multiply bfloat16 with AVX-512: `mlp.c` and `sac.c`, compiled on first use.
 
 Between products, PyTorch writes and reads whole layers for each bias, ReLU, mask and conversion; here all of it happens
 while the product's tile is still in registers. Without a C compiler, and on other processors, everything works through
@@ -18,7 +18,7 @@ import torch
 
 from spreeze.cache import cache_folder
 
-SOURCE = Path(__file__).with_name("mlp.c")
+SOURCES = [Path(__file__).with_name(name) for name in ("mlp.c", "sac.c")]
 FLAGS = ("-O3", "-shared", "-fPIC")
 COMPILE_TIMEOUT_S = 120
 DISABLE = "SPREEZE_NO_NATIVE"
@@ -57,13 +57,14 @@ def _compiled() -> Path:
     """The library's file in the cache, compiled if it is not there; readable and writable by the user alone."""
     program = compiler()
     assert program is not None, "`why_not` was asked"
-    name = hashlib.sha256(SOURCE.read_bytes() + repr(FLAGS).encode()).hexdigest()[:32]
+    texts = [path.read_bytes() for path in sorted(SOURCES[0].parent.glob("*.[ch]"))]
+    name = hashlib.sha256(b"".join(texts) + repr(FLAGS).encode()).hexdigest()[:32]
     file = cache_folder() / "native" / f"{name}.so"
     if not _own(file):
         for folder in (cache_folder(), file.parent):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         part = file.with_suffix(f".{os.getpid()}.part")
-        command = [program, *FLAGS, "-o", str(part), str(SOURCE)]
+        command = [program, *FLAGS, "-o", str(part), *map(str, SOURCES)]
         subprocess.run(command, check=True, capture_output=True, timeout=COMPILE_TIMEOUT_S)
         part.chmod(0o700)
         part.replace(file)

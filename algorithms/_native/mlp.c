@@ -4,35 +4,9 @@
    hidden layer are kept twice: by rows, (R, N), as the left side of a product; and with two rows interleaved,
    (R / 2, N, 2), as either side of a product over rows. Widths of hidden layers are multiples of 64. */
 
-#include <immintrin.h>
-#include <stdint.h>
+#include "mlp.h"
 
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
-#define INLINE static inline __attribute__((always_inline)) TARGET
-#define UNROLL _Pragma("GCC unroll 8")
-
-typedef uint16_t bf16;
-enum { TALL = 6, WIDE = 64, VECTOR = 16, VECTORS = WIDE / VECTOR, DEEPEST = 8 };
-
-struct net {
-    int64_t layers, width[DEEPEST + 1];
-    float *first, *last;                     /* (inputs, N), (outputs, N) */
-    float *bias[DEEPEST];
-    uint32_t *ahead[DEEPEST];                /* packed weights of layers 1 .. layers - 2, and the same transposed or 0 */
-    uint32_t *back[DEEPEST];
-};
-
-struct space {                               /* of hidden layer 0 .. layers - 2 */
-    bf16 *rows[DEEPEST];
-    uint32_t *pairs[DEEPEST];
-    bf16 *slope_rows[DEEPEST];
-    uint32_t *slope_pairs[DEEPEST];
-};
-
-struct gradients {
-    float *weight[DEEPEST];                  /* (in, out), but (outputs, N) of the last */
-    float *bias[DEEPEST];
-};
+enum { TALL = 6, WIDE = 64, VECTORS = WIDE / VECTOR };
 
 struct after {                               /* what becomes of a product: ReLU, or a mask where rows were active */
     const float *bias;

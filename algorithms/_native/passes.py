@@ -112,14 +112,18 @@ class NativePass:
         self.inputs = inputs.contiguous()
         outputs = torch.empty(len(inputs), self.weights.last.shape[0])
         rows = ctypes.c_int64(len(inputs))
-        self.weights.library.forward(self._net, _pointer(self.inputs), rows, _pointer(outputs), self._space)
+        self.weights.library.forward(self._net, pointer(self.inputs), rows, pointer(outputs), self._space)
         return outputs
 
     def backward(self, slope: Tensor, add: bool) -> None:
         """Write the gradients of all parameters, from that of the outputs (R, out), or `add` to what is there."""
         own, rows, more = slope.contiguous(), ctypes.c_int64(len(slope)), ctypes.c_int64(int(add))
-        places = (_pointer(self.inputs), _pointer(own), rows, self._space, ctypes.byref(self.filled), more)
+        places = (pointer(self.inputs), pointer(own), rows, self._space, ctypes.byref(self.filled), more)
         self.weights.library.backward(self._net, *places)
+
+    def addresses(self) -> tuple[int, int, int]:
+        """Of the structures `net`, `space` and `gradients`."""
+        return ctypes.addressof(self.weights.net), ctypes.addressof(self.buffers.space), ctypes.addressof(self.filled)
 
     def finish(self) -> None:
         """Bring gradients that were summed in another order of memory to where they belong."""
@@ -132,12 +136,13 @@ class NativePass:
             self.ones = torch.ones(len(rows))
         slope = torch.empty(len(rows), self.weights.first.shape[0] - begin)
         numbers = ctypes.c_int64(len(rows)), ctypes.c_int64(begin)
-        places = (_pointer(slope), _pointer(self.ones), self._space)
-        self.weights.library.input_slope(self._net, _pointer(rows), *numbers, *places)
+        places = (pointer(slope), pointer(self.ones), self._space)
+        self.weights.library.input_slope(self._net, pointer(rows), *numbers, *places)
         return slope
 
 
-def _pointer(tensor: Tensor) -> ctypes.c_void_p:
+def pointer(tensor: Tensor) -> ctypes.c_void_p:
+    """Where the numbers of `tensor` are."""
     return ctypes.c_void_p(tensor.data_ptr())
 
 

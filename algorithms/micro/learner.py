@@ -12,6 +12,7 @@ from spreeze.algorithms._inference import SampledValues
 from spreeze.algorithms._networks import SquashedGaussianActor, TwinCritic
 from spreeze.algorithms._passes import hidden_dtype
 from spreeze.algorithms._training import adam, load_part_state, part_state, polyak
+from spreeze.algorithms._workers import threads_for_shares
 from spreeze.algorithms.micro.config import ModelBasedConfig
 from spreeze.algorithms.micro.ensemble import EliteModel
 from spreeze.algorithms.micro.operator import conservative_target, elite_values, soft_value
@@ -110,6 +111,7 @@ class CriticPart:
         y = self.operator.target(*rows, float(config.beta), config.discount)
         return (y if config.target_floor == "none" else y.clamp(min=float(config.target_floor))), penalty
 
+    @threads_for_shares()
     def update(self, batches: Mapping[str, Batch]) -> Metrics:
         """One step of the critics, then of their targets."""
         batch = mixed(batches)
@@ -156,6 +158,7 @@ class ActorPart:
         self.gradients = ActorGradients(networks.actor, networks.critic, hidden_dtype(config.precision))
         self.updates, self.finished = 0, False
 
+    @threads_for_shares()
     def update(self, batches: Mapping[str, Batch]) -> Metrics:
         """One step of policy and temperature."""
         batch = mixed(batches)
