@@ -149,6 +149,11 @@ class CriticPart:
         polyak(self.networks.target, self.networks.critic, self.config.polyak_rate)
         return {"loss/critic": loss, "value/mean": values.mean()}
 
+    @property
+    def graph_generators(self) -> Sequence[torch.Generator]:
+        """What `update` draws from; see `Capturable`."""
+        return [self.generator]
+
     def publish(self) -> Mapping[str, Mapping[str, Tensor]]:
         """Nothing: samplers need no critic."""
         return {}
@@ -191,6 +196,11 @@ class ActorPart:
         temperature.log_alpha.grad = entropy - self.target_entropy  # Of log_alpha (entropy - target).
         self.optimizer.step()
         return {"loss/actor": loss, "policy/entropy": entropy, "policy/temperature": alpha}
+
+    @property
+    def graph_generators(self) -> Sequence[torch.Generator]:
+        """What `update` draws from; see `Capturable`."""
+        return [self.generator]
 
     def publish(self) -> Mapping[str, Mapping[str, Tensor]]:
         """The actor, for samplers and evaluator."""

@@ -44,6 +44,11 @@ class RunOptions:
     """Cores of the learner, which has a thread on each; samplers may share all but the first."""
     batch_size: int | Auto = "auto"
     """Rows of one update."""
+    updates_per_call: int | Auto = "auto"
+    """Updates that the learner makes in a row before it looks at pace and messages; on a GPU they are one CUDA graph.
+    A split learner, or one that takes from a queue, makes one."""
+    stores: Literal["auto", "host", "device"] = "auto"
+    """Where batches are drawn: on the host, or on the learner's device from a copy; auto: on a GPU with room for it."""
     replay_ratio: float | Auto = "auto"
     """Rows consumed by the learner per new environment step."""
     visualize: Literal["auto", "video", "none"] = "auto"

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 from spreeze.dataset import Dataset as Dataset
 from spreeze.dataset import Episode as Episode
 from spreeze.dataset import Reference as Reference
+from spreeze.setups import Capturable as Capturable
 from spreeze.setups import EvaluationSetup as EvaluationSetup
 from spreeze.setups import LearnerSetup as LearnerSetup
 from spreeze.setups import SourceSetup as SourceSetup

@@ -1,7 +1,7 @@
 """Updates in order: batches drawn for the parts of a learner, which live together or exchange weights with a delay."""
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 from spreeze.bundles import load_arrays, publish
 from spreeze.contract import Draw, Metrics, Part, Store
 from spreeze.errors import LearnerFault, UsageError
+from spreeze.means import MetricMeans as MetricMeans
 from spreeze.transport.store import Arrays, Readers, Window, generator
 from spreeze.transport.weights import Version, WeightChannel, WeightLayout
 
@@ -83,6 +84,25 @@ class JointUpdates:
     def ready(self) -> bool:
         """Whether the next update has what it needs."""
         return self._batches.ready(self.draws)
+
+    @property
+    def finished(self) -> bool:
+        """Whether a part has nothing more to learn."""
+        return any(part.finished for part in self.parts.values())
+
+    def advance(self, count: int, means: MetricMeans) -> None:
+        """Make `count` updates, fewer if a part is finished before; only the first needs to be `ready`."""
+        for _ in range(count):
+            means.add(self.step())
+            if self.finished:
+                return
+
+    def draw_state(self) -> Mapping[str, Tensor]:
+        """What `load_draw_state` needs to go on with the next draws: nothing, they follow from seed and update."""
+        return {}
+
+    def load_draw_state(self, state: Mapping[str, Tensor]) -> None:
+        """Go on with the draws where `state` was taken."""
 
     def step(self) -> Metrics:
         """Update every part once, in order."""
@@ -191,6 +211,19 @@ class SplitUpdates:
             self._begun = True
         return self._begun and self._exchange.ready(self.update + 1)
 
+    @property
+    def finished(self) -> bool:
+        """Whether this part has nothing more to learn."""
+        return self._part.finished
+
+    def advance(self, count: int, means: MetricMeans) -> None:
+        """Make one update, whatever `count`: the next needs the partner's weights."""
+        means.add(self.step())
+
+    def draw_state(self) -> Mapping[str, Tensor]:
+        """Nothing: draws follow from seed, update and windows."""
+        return {}
+
     def step(self) -> Metrics:
         """Update this part once."""
         received = self._exchange.receive(self.update + 1)
@@ -226,36 +259,3 @@ def check_split(parts: Parts, stores: Mapping[str, Store]) -> None:
     queues = [d.store for p in parts.values() for d in p.draws.values() if stores[d.store].kind == "queue"]
     if queues:
         raise UsageError(f"--devices: parts that consume the queue '{queues[0]}' cannot be split")
-
-
-class MetricMeans:
-    """Means of metrics since the last report, each over the updates that gave it; tensors are read only then."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, Tensor | float] = {}
-        self._counts: dict[str, int] = {}
-
-    def add(self, metrics: Metrics) -> None:
-        """Account one update."""
-        for name, value in metrics.items():
-            value = value.detach() if isinstance(value, Tensor) else value
-            self._sums[name] = self._sums[name] + value if name in self._sums else value
-            self._counts[name] = self._counts.get(name, 0) + 1
-
-    def report(self) -> dict[str, float]:
-        """Return the means and begin anew.
-
-        Raises:
-            LearnerFault: one of them is not finite.
-        """
-        means = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
-        bad = [name for name, mean in means.items() if not np.isfinite(mean)]
-        if bad:
-            raise LearnerFault(f"NaN or infinity in {', '.join(bad)}")
-        self._sums, self._counts = {}, {}
-        return means
-
-
-def part_names(devices: Mapping[str, torch.device]) -> Sequence[str]:
-    """Parts that `--devices` names one by one; two or more of them ask for a split learner."""
-    return [name for name in devices if name != "*"]

@@ -10,12 +10,12 @@ import torch
 from spreeze import registry
 from spreeze.config import RunOptions, Settings
 from spreeze.contract import EnvironmentSpec, LearnerSetup, Stage
+from spreeze.devices import part_devices, part_names
 from spreeze.errors import EnvironmentFault, SpreezeError, UsageError
-from spreeze.learning import part_names
 from spreeze.sizing import sizes
 from spreeze.spaces import probe
 from spreeze.stage_memory import split_parts
-from spreeze.stages import build_stages, environment_spec, part_devices
+from spreeze.stages import build_stages, environment_spec
 
 LIMITS = {
     "seed": (0, 2**62),

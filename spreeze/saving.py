@@ -94,7 +94,7 @@ class Saver:
         save_bundles(memory, staging)
         rows = {role: memory.counters.row(role) for role in memory.roles} | {"run": memory.counters.run}
         counters = {role: row.tolist() for role, row in rows.items()}
-        sizes = vars(memory.sizes) | {"learner_cores": None, "sampler_cores": None}
+        sizes = vars(memory.sizes) | dict.fromkeys(("learner_cores", "sampler_cores", "updates_per_call"))
         own = {"stage": memory.index, "counters": counters, "sizes": sizes, "stores": self._files.snapshot()}
         final = self.checkpoints.commit(staging, {**own, **contents})
         kept = [manifest_of(folder) for folder in self.checkpoints.all()]

@@ -1,9 +1,9 @@
-"""What the framework hands to the factories of a stage; a part of the contract, imported from there."""
+"""What the framework hands to the factories of a stage, and what parts may add; all imported from the contract."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +26,23 @@ class LearnerSetup(NamedTuple):
     def device(self, part: str) -> torch.device:
         """The device of `part`, or the one given to all."""
         return self.devices.get(part, self.devices["*"])
+
+
+@runtime_checkable
+class Capturable(Protocol):
+    """What a part adds to `Part` if its updates may be captured in a CUDA graph, whose replays run none of its code.
+
+    By having it, a part promises that `update`
+    1. computes on its device alone: it reads no tensor back, copies none from the host, decides nothing by a value;
+    2. changes tensors where they lie from its first call on; an optimiser needs `capturable=True`;
+    3. changes nothing on the host: no number of updates, no `finished`;
+    4. draws from these generators alone, which its `state` holds.
+    On a CPU nothing is captured and nothing of this is needed.
+    """
+
+    @property
+    def graph_generators(self) -> Sequence[torch.Generator]:
+        """The generators that `update` draws from, on the part's device."""
 
 
 class Reader(Protocol):

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from spreeze import limits
 from spreeze.config import Settings
 from spreeze.contract import Algorithm, Range, Stage
+from spreeze.devices import part_devices, part_names
 from spreeze.errors import UsageError
 
 AUTO_ENVS = 16
 """Environments per sampler: enough to make the policy's cost per step small beside the physics."""
 MAX_AUTO_SAMPLERS = 16
+AUTO_ROWS_PER_CALL, MAX_AUTO_UPDATES, MAX_UPDATES = 1 << 16, 32, 1024
+"""Of the updates in one call on a GPU: some milliseconds of work, beside which the host's part is little."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Sizes:
     replay_ratio: float | None
     learner_cores: tuple[int, ...]
     sampler_cores: tuple[int, ...]
+    updates_per_call: int = 1
+    """K, updates that the learner makes in a row."""
 
 
 def usable_cores() -> tuple[int, ...]:
@@ -54,15 +59,33 @@ def sizes(settings: Settings, algorithm: Algorithm, stage: Stage) -> Sizes:
     envs = AUTO_ENVS if run.envs_per_sampler == "auto" else run.envs_per_sampler
     if samplers < 1 or envs < 1:
         raise UsageError("--samplers and --envs-per-sampler must be at least 1")
+    batch = batch_size(settings, algorithm)
     return Sizes(
         samplers=1 if run.serial else samplers,
         envs_per_sampler=envs,
         block_steps=max(1, 32 // envs),
-        batch_size=batch_size(settings, algorithm),
+        batch_size=batch,
         replay_ratio=ratio,
         learner_cores=learner_cores(run.learner_cores, stage, cores),
         sampler_cores=cores[1:] if len(cores) > 1 else cores,
+        updates_per_call=updates_per_call(run.updates_per_call, stage, batch, run.devices),
     )
+
+
+def updates_per_call(asked: int | str, stage: Stage, batch: int, devices: str) -> int:
+    """What was asked for; else as many as make some milliseconds on a GPU, and one on a CPU.
+
+    Parts in processes of their own exchange weights after every update, and so do learner and samplers of a queue.
+    """
+    if not isinstance(asked, str) and not 1 <= asked <= MAX_UPDATES:
+        raise UsageError(f"--updates-per-call {asked} is outside [1, {MAX_UPDATES}]")
+    places = part_devices(devices)
+    if len(part_names(places)) > 1 or any(store.kind == "queue" for store in stage.stores.values()):
+        return 1
+    if not isinstance(asked, str):
+        return asked
+    on_gpu = all(place.type == "cuda" for place in places.values())
+    return min(max(AUTO_ROWS_PER_CALL // batch, 1), MAX_AUTO_UPDATES) if on_gpu else 1
 
 
 def learner_cores(asked: int | str, stage: Stage, cores: tuple[int, ...]) -> tuple[int, ...]:

@@ -12,12 +12,13 @@ from spreeze import spaces as space_codec
 from spreeze.bundles import module_layout
 from spreeze.config import Settings
 from spreeze.contract import EnvironmentSpec, LearnerSetup, Stage
+from spreeze.devices import part_devices, part_names
 from spreeze.errors import UsageError
-from spreeze.learning import Parts, check_split, exchange_layout, part_names
+from spreeze.learning import Parts, check_split, exchange_layout
 from spreeze.limits import memory_bytes
 from spreeze.roles.context import RoleSpec, describe_channel
 from spreeze.sizing import Sizes
-from spreeze.stages import build_modules, part_devices
+from spreeze.stages import build_modules
 from spreeze.transport.counters import Counters
 from spreeze.transport.lane import fill
 from spreeze.transport.layout import StoreLayout, StoreMemory

@@ -78,28 +78,3 @@ def build_policy(stage: Stage, modules: Mapping[str, nn.Module], seed: int) -> t
 def make_envs(settings: Settings, count: int, seed: int) -> VectorEnv:
     """`count` environments of the run, stepped together."""
     return registry.environment(settings.env).make_vector(settings.environment, count, seed)
-
-
-def part_devices(text: str) -> dict[str, torch.device]:
-    """Read `--devices`: a device for all parts under "*", and those given by part.
-
-    Raises:
-        UsageError: a word is no device, or names one that is not there.
-    """
-    words = {"*": "auto"}
-    for word in text.split(","):
-        part, _, device = word.rpartition("=")
-        words[part or "*"] = device
-    return {part: _device(device) for part, device in words.items()}
-
-
-def _device(word: str) -> torch.device:
-    if word == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(word)
-    except RuntimeError as error:
-        raise UsageError(f"--devices: '{word}' is no torch device; try cpu, cuda or cuda:0") from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UsageError(f"--devices: '{word}' is not there; this machine has {torch.cuda.device_count()} CUDA devices")
-    return device

@@ -1,5 +1,6 @@
 """The learner: updates what it is given as fast as the pace allows, publishes weights, saves on demand."""
 
+import math
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -9,15 +10,18 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from spreeze.bundles import publish
 from spreeze.contract import LearnerSetup, Part
+from spreeze.device_updates import DeviceBatches, DeviceUpdates, recorder_for, store_device
+from spreeze.devices import part_devices
 from spreeze.errors import LearnerFault
-from spreeze.learning import Batches, Exchange, JointUpdates, MetricMeans, SplitUpdates, rows_of
+from spreeze.learning import Batches, Exchange, JointUpdates, Parts, SplitUpdates, draws_of, rows_of
+from spreeze.means import MetricMeans
 from spreeze.pacing import Every, FreePace, wait_until
 from spreeze.roles.context import RoleContext, open_channel
 from spreeze.roles.sampler import ratio_pace
-from spreeze.stages import part_devices
 from spreeze.transport.counters import ROWS, TAKEN, UPDATES, VERSION, VERSION_INCARNATION
 from spreeze.transport.weights import Version
 
@@ -26,6 +30,8 @@ REPORT_EVERY_S = 1.0
 LOOK_EVERY_S = 0.02
 UPDATE = "spreeze.update"
 """The name under which a part's file keeps its number of updates."""
+DRAWS = "draws.safetensors"
+"""The generators of draws that are made on a device."""
 
 
 def save_part(folder: Path, name: str, part: Part, update: int) -> None:
@@ -37,9 +43,13 @@ def save_part(folder: Path, name: str, part: Part, update: int) -> None:
     for owned, module in part.owns.items():
         if not all(torch.isfinite(parameter).all() for parameter in module.parameters()):
             raise LearnerFault(f"NaN or infinity in {owned} after update {update}; not saved")
-    path = folder / f"part-{name}.safetensors"
     tensors = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in part.state().items()}
-    save_file(tensors | {UPDATE: torch.tensor(update)}, path)
+    save_tensors(tensors | {UPDATE: torch.tensor(update)}, folder / f"part-{name}.safetensors")
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write tensors to `path`, on the disk when this returns."""
+    save_file(dict(tensors), path)
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
@@ -62,11 +72,33 @@ def build_updates(context: RoleContext) -> JointUpdates | SplitUpdates:
     placed = {name: setup.device(name) for name in parts}
     batches = Batches(context.readers(), stage.stores, context.settings.run.seed)
     if spec.role == "learner":
-        return JointUpdates(parts, batches, placed, updates[0])
+        return joint_updates(context, parts, batches, placed, updates[0])
     name = spec.role.partition("-")[2]
     channels = {part: open_channel(data) for part, data in spec.exchanges.items()}
     exchange = Exchange(parts, name, channels, stage.delay, updates[0])
     return SplitUpdates(parts, name, batches, placed[name], exchange, stage.delay, spec.incarnation, updates[0])
+
+
+def joint_updates(
+    context: RoleContext, parts: Parts, batches: Batches, placed: Mapping[str, torch.device], update: int
+) -> JointUpdates:
+    """Updates of all parts, with stores on their device if that is wanted and possible."""
+    stage, run = context.stage, context.settings.run
+
+    def say(text: str) -> None:
+        context.line.send("log", text=text)
+
+    device = store_device(run.stores, parts, placed, stage.stores, context.stores, say)
+    if device is None:
+        return JointUpdates(parts, batches, placed, update)
+    if device.index is not None:
+        torch.cuda.set_device(device)
+    drawn = DeviceBatches(draws_of(parts), context.stores, device, run.seed, update)
+    updates = DeviceUpdates(parts, batches, drawn, context.sizes.updates_per_call, update, recorder_for(device), say)
+    saved = Path(context.spec.checkpoint) / DRAWS
+    if context.spec.checkpoint and saved.exists():
+        updates.load_draw_state(load_file(saved))
+    return updates
 
 
 class Learner:
@@ -113,20 +145,27 @@ class Learner:
 
     def finished(self) -> bool:
         """Whether a part has nothing more to learn, or the stage's updates are done."""
+        return self.left() <= 0 or self.updates.finished
+
+    def left(self) -> float:
+        """Updates up to the end of the stage."""
         limit = self.context.stage.until.updates
-        done = limit is not None and self.updates.update >= limit
-        return done or any(part.finished for part in self.parts.values())
+        return math.inf if limit is None else limit - self.updates.update
 
     def may_update(self) -> bool:
         """Whether the pace allows an update and its data are there; after the last save, none is made."""
         return not self.halted and self.pace.learner_may_update() and self.updates.ready()
 
     def update(self) -> None:
-        """Perform one update and what is due after it."""
-        self.row[TAKEN] += 1
-        self.means.add(self.updates.step())
-        self.row[UPDATES] += 1
-        self.row[ROWS] += self.batch_rows
+        """Perform the updates of one call and what is due after them."""
+        begun = self.updates.update
+        count = int(min(self.context.sizes.updates_per_call, self.left()))
+        self.row[TAKEN] += count
+        self.updates.advance(count, self.means)
+        made = self.updates.update - begun
+        self.row[TAKEN] += made - count
+        self.row[UPDATES] += made
+        self.row[ROWS] += made * self.batch_rows
         if self.context.stage.pace.max_lag is not None or self.publish_due():
             self.publish()
         if self.report():
@@ -155,6 +194,8 @@ class Learner:
         try:
             for name, part in self.parts.items():
                 save_part(folder, name, part, self.updates.update)
+            if self.updates.draw_state():
+                save_tensors(self.updates.draw_state(), folder / DRAWS)
         except (OSError, SafetensorError) as error:  # a full disk must not end the learner
             problem = str(error)
         self.context.line.send("saved", folder=str(folder), problem=problem)

@@ -49,7 +49,7 @@ def ratio_pace(context: RoleContext, sizes: Sizes) -> RatioPace | None:
     if sizes.replay_ratio is None:
         return None
     block_rows = (context.stage.block_rows or sizes.block_steps * sizes.envs_per_sampler) * sizes.samplers
-    slack = slack_rows(sizes.replay_ratio, sizes.batch_size, block_rows)
+    slack = slack_rows(sizes.replay_ratio, sizes.updates_per_call * sizes.batch_size, block_rows)
     return RatioPace(context.counters, context.stage.warmup, sizes.replay_ratio, slack)
 
 

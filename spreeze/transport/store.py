@@ -38,6 +38,10 @@ class StoreReader:
         self._words = memory.words
         self._rows = memory.rows.reshape(-1)
         self._heads = memory.heads
+        row = self.layout.row
+        self._bytes, self._opaque = self._rows.view(np.uint8).reshape(len(self._rows), -1), opaque(row)
+        self._valid_at = offset(row, "valid")
+        self._fields = {name: row[name] for name in self._opaque.names or ()} | {"next_observation": row["observation"]}
 
     def window(self) -> Window:
         """What may be drawn now. Of a full ring, the oldest 1/64 is spared: it is about to be overwritten."""
@@ -65,17 +69,31 @@ class StoreReader:
 
     def transitions(self, count: int, random: np.random.Generator, window: Window) -> Arrays:
         """Return `count` transitions drawn uniformly, with their `next_observation`."""
-        rows, successors = np.empty(count, self.layout.row), np.empty(count, self.layout.row)
-        pending = np.arange(count)
+        rows, following, good = self._gather(count, random, window)
         for _ in range(MAX_ROUNDS):
-            lane, step, stream = self._pick(len(pending), random, window)
-            found, after = self._take(lane, step, stream), self._take(lane, step + 1, stream)
-            good = (found["valid"] == 1) & self._intact(lane, step)
-            rows[pending[good]], successors[pending[good]] = found[good], after[good]
-            pending = pending[~good]
+            pending = np.flatnonzero(~good)
             if len(pending) == 0:
-                return self._columns(rows) | {"next_observation": np.ascontiguousarray(successors["observation"])}
+                return self._parted(rows, following)
+            rows[pending], following[pending], good[pending] = self._gather(len(pending), random, window)
         raise LookupError(f"{count} transitions asked of a store that holds {self.size()} rows, almost none valid")
+
+    def _gather(
+        self, count: int, random: np.random.Generator, window: Window
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`count` random rows and those that follow them, as bytes, and which are transitions."""
+        lane, index = self._pick(count, random, window)
+        ring, streams = self.layout.steps * self.layout.streams, self.layout.streams
+        place = index + (window.low % self.layout.steps * streams)[lane]
+        place -= ring * (place >= ring)
+        after = place + streams
+        after -= ring * (after >= ring)
+        rows = np.take(self._bytes, place + lane * ring, axis=0, mode="clip")
+        following = np.take(self._bytes, after + lane * ring, axis=0, mode="clip")
+        good = rows[:, self._valid_at] == 1
+        overwritten = self._overwritten(window)
+        if overwritten.any():
+            good &= index >= overwritten[lane]
+        return rows, following, good
 
     def segments(self, draw: Draw, random: np.random.Generator, window: Window) -> Arrays:
         """Return `draw.segments` whole segments, spread over `draw.keys` values of the head field `draw.key`."""
@@ -106,14 +124,27 @@ class StoreReader:
         """Forget every queued segment: its weights' learner is gone."""
         self._words[:, CONSUMED] = self._words[:, COMMIT]
 
-    def _pick(self, count: int, random: np.random.Generator, window: Window) -> tuple[np.ndarray, ...]:
-        edges = np.cumsum(window.high - window.low)
-        if edges[-1] <= 0:
+    def _pick(self, count: int, random: np.random.Generator, window: Window) -> tuple[np.ndarray | int, np.ndarray]:
+        """Lanes and, counted from the first row of the lane's window, rows."""
+        ends = np.cumsum(window.high - window.low) * self.layout.streams
+        if ends[-1] <= 0:
             raise LookupError("nothing has been stored yet")
-        index = random.integers(0, edges[-1] * self.layout.streams, count)
-        step, stream = np.divmod(index, self.layout.streams)
-        lane = np.searchsorted(edges, step, side="right")
-        return lane, step - (edges - window.high)[lane], stream
+        index = random.integers(0, ends[-1], count)
+        if len(ends) == 1:
+            return 0, index
+        lane = np.searchsorted(ends, index, side="right")
+        return lane, index - (ends - (window.high - window.low) * self.layout.streams)[lane]
+
+    def _overwritten(self, window: Window) -> np.ndarray:
+        """Of each lane, the rows at the beginning of the window that writers have reserved since."""
+        rows: np.ndarray = (self._words[:, RESERVE] - self.layout.steps - window.low) * self.layout.streams
+        return rows.clip(min=0)
+
+    def _parted(self, rows: np.ndarray, following: np.ndarray) -> Arrays:
+        """The fields of rows and the observations of those that follow them, all given as bytes."""
+        whole, after = rows.reshape(-1).view(self._opaque), following.reshape(-1).view(self._opaque)
+        columns = {name: whole[name] for name in self._opaque.names or ()} | {"next_observation": after["observation"]}
+        return {name: shaped(column, self._fields[name]) for name, column in columns.items()}
 
     def _pick_segments(self, draw: Draw, random: np.random.Generator, window: Window) -> tuple[np.ndarray, ...]:
         stride = self.layout.segment + 1
@@ -163,6 +194,25 @@ class StoreReader:
     def _columns(rows: np.ndarray) -> Arrays:
         names = [name for name in rows.dtype.names or () if name != "valid"]
         return {name: np.ascontiguousarray(rows[name]) for name in names}
+
+
+def opaque(row: np.dtype) -> np.dtype:
+    """`row` with every field but `valid` as bytes without a structure, which are copied faster than short arrays."""
+    names = [name for name in row.names or () if name != "valid"]
+    formats, offsets = [f"V{row[name].itemsize}" for name in names], [offset(row, name) for name in names]
+    return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": row.itemsize})
+
+
+def offset(row: np.dtype, name: str) -> int:
+    """Where in a row the field lies, in bytes."""
+    assert row.fields is not None, "a row has fields"
+    return row.fields[name][1]
+
+
+def shaped(column: np.ndarray, field: np.dtype) -> np.ndarray:
+    """A private copy of a column of bytes, as the values (B, ...) of a field."""
+    values: np.ndarray = np.ascontiguousarray(column).view(field.base)
+    return values.reshape(-1, *field.shape)
 
 
 Readers = Mapping[str, StoreReader]

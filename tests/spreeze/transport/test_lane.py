@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spreeze.contract import Draw
+from spreeze.contract import Block, Draw, Field, Store
 from spreeze.transport.lane import LaneWriter, fill
-from spreeze.transport.layout import COMMIT, RESERVE, StoreMemory
+from spreeze.transport.layout import COMMIT, RESERVE, StoreLayout, StoreMemory
 from spreeze.transport.store import StoreReader, generator
 from tests.spreeze.transport.rows import WIDTH, block, ring, store, torn
 
@@ -224,3 +224,26 @@ def test_the_observation_stands_first_and_every_field_is_aligned() -> None:
     assert row.names is not None and row.fields is not None
     assert row.names[0] == "observation" and row.names[-1] == "valid"
     assert all(row.fields[name][1] % 8 == 0 for name in store(1).fields)
+
+
+def test_fields_of_any_type_and_shape_come_back_as_they_were_written() -> None:
+    fields = {
+        "observation": Field((3, 2), "uint8"), "flag": Field((), "bool"), "precise": Field((2,), "float64"),
+        "index": Field((), "int16"), "half": Field((1,), "float16"),
+    }  # fmt: skip
+    memory = StoreMemory.create("test", StoreLayout.of(Store("replay", fields, 100), 2, STREAMS))
+    random = np.random.default_rng(0)
+    for lane in range(2):
+        written = {n: random.integers(0, 2, (9, STREAMS, *f.shape)).astype(f.dtype) for n, f in fields.items()}
+        written["index"][:] = 1000 * lane + np.arange(9)[:, None] * STREAMS + np.arange(STREAMS)
+        last = random.integers(0, 2, (STREAMS, 3, 2)).astype(np.uint8)
+        LaneWriter(memory, lane).write(Block("replay", written, np.ones((9, STREAMS)), last))
+    rows = drawn(StoreReader(memory))
+    assert rows.keys() == fields.keys() | {"next_observation"}
+    lanes, steps, streams = rows["index"] // 1000, rows["index"] % 1000 // STREAMS, rows["index"] % STREAMS
+    assert len(set(rows["index"].tolist())) == 2 * 9 * STREAMS
+    for name, field in fields.items():
+        stored = memory.rows[name][lanes, steps, streams]
+        assert rows[name].dtype == field.dtype and rows[name].shape == (500, *field.shape)
+        assert (rows[name] == stored).all()
+    assert (rows["next_observation"] == memory.rows["observation"][lanes, steps + 1, streams]).all()

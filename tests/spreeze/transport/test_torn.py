@@ -8,7 +8,7 @@ import pytest
 
 from spreeze.transport.layout import COMMIT, StoreMemory
 from spreeze.transport.memory import SharedMemory
-from spreeze.transport.store import StoreReader, generator
+from spreeze.transport.store import StoreReader, Window, generator
 from spreeze.transport.weights import WeightChannel
 from tests.spreeze.transport.conftest import StartWriter
 from tests.spreeze.transport.rows import torn
@@ -20,8 +20,8 @@ BATCH, KILLS = 64, 20
 class Credulous(StoreReader):
     """Does not look a second time."""
 
-    def _intact(self, lane: np.ndarray, step: np.ndarray) -> np.ndarray:
-        return np.ones(len(lane), bool)
+    def _overwritten(self, window: Window) -> np.ndarray:
+        return np.zeros(len(window.low), np.int64)
 
 
 def wait_for(what: Callable[[], bool], limit_s: float = 20.0) -> None:
