@@ -7,13 +7,14 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import gymnasium
 import numpy as np
 
 from spreeze.dataset import Dataset
-from spreeze.environment import Environment
+from spreeze.environment import Environment, VectorEnv
+from spreeze.envs import native
 from spreeze.envs.termination import termination
 from spreeze.envs.vector import SyncVector
 from spreeze.errors import EnvironmentFault, UsageError
@@ -29,6 +30,9 @@ class GymnasiumOptions:
     """Factor of all friction of the MuJoCo model."""
     gravity: float = 1.0
     """Factor of the gravity of the MuJoCo model."""
+    sampler_engine: Literal["auto", "native", "gymnasium"] = "auto"
+    """What steps the environments: native, all simulations together in C++; gymnasium, one after the other;
+    auto: native where there is one. Both give the same episodes; rendering is always Gymnasium's."""
 
 
 def gymnasium_environment(identifier: str, summary: str) -> Environment:
@@ -77,8 +81,21 @@ def _dataset(identifier: str, name: str | None) -> Dataset | None:
     return open_dataset(name, identifier)
 
 
-def _make_vector(identifier: str, options: GymnasiumOptions, count: int, seed: int) -> SyncVector:
+def _make_vector(identifier: str, options: GymnasiumOptions, count: int, seed: int) -> VectorEnv:
+    _check(options)
+    if _is_native(identifier, options.sampler_engine):
+        change = partial(_scale_model, options=options)
+        return native.native_vector(identifier, count, seed, options.max_episode_steps, change)
     return SyncVector(identifier, partial(_make, identifier, options), count, seed)
+
+
+def _is_native(identifier: str, engine: str) -> bool:
+    if engine == "gymnasium":
+        return False
+    refusal = native.refusal(identifier)
+    if engine == "native" and refusal is not None:
+        raise UsageError(f"--sampler-engine native: {refusal}; leave the option out, or give gymnasium")
+    return refusal is None
 
 
 def _make_rendered(identifier: str, options: GymnasiumOptions) -> Rendered:
@@ -91,13 +108,18 @@ def _make_rendered(identifier: str, options: GymnasiumOptions) -> Rendered:
         raise UsageError(f"environment '{identifier}' cannot be rendered: {error}") from error
 
 
-def _make(identifier: str, options: GymnasiumOptions, **arguments: str) -> gymnasium.Env[Any, Any]:
+def _check(options: GymnasiumOptions) -> None:
     limit = options.max_episode_steps
     if limit is not None and limit < 1:
         raise UsageError(f"max_episode_steps is {limit}; give at least 1, or leave it out")
     for name, factor in (("friction", options.friction), ("gravity", options.gravity)):
         if not 0 < factor < math.inf:
             raise UsageError(f"{name} is {factor}; give a finite factor above 0")
+
+
+def _make(identifier: str, options: GymnasiumOptions, **arguments: str) -> gymnasium.Env[Any, Any]:
+    _check(options)
+    limit = options.max_episode_steps
     try:
         env = gymnasium.make(identifier, max_episode_steps=limit, disable_env_checker=True, **arguments)
     except (gymnasium.error.Error, ImportError) as error:
@@ -115,6 +137,10 @@ def _scale_physics(env: gymnasium.Env[Any, Any], options: GymnasiumOptions) -> N
     if not isinstance(model, mujoco.MjModel):
         env.close()
         raise UsageError(f"{_named(env)} has no MuJoCo model; leave friction and gravity at 1")
+    _scale_model(model, options)
+
+
+def _scale_model(model: Any, options: GymnasiumOptions) -> None:
     model.geom_friction *= options.friction
     model.pair_friction *= options.friction
     model.opt.gravity *= options.gravity

@@ -21,6 +21,33 @@ def episode_seed(seed: int, index: int, episode: int) -> int:
     return int(np.random.SeedSequence([seed, index, episode]).generate_state(1)[0])
 
 
+def place(name: str, index: int, seed: int, step: int) -> str:
+    """Return what messages call a step of environment `index` in the episode that began from `seed`."""
+    return f"environment '{name}', index {index}, episode seed {seed}, step {step}"
+
+
+def fault(where: str, complaint: str, action: np.ndarray) -> EnvironmentFault:
+    """Return the fault of a `place`, which also says so if `action`, the last one there, is not finite."""
+    cause = "" if np.isfinite(action).all() else "; the action it was given is not finite either"
+    return EnvironmentFault(f"{where}, {complaint}{cause}")
+
+
+def not_finite(field: str, value: np.ndarray) -> str:
+    """Return the complaint about one environment's `value` of a field."""
+    return f"returned the {field} {np.array2string(value, threshold=20)}, which is not finite"
+
+
+def first_not_finite(values: np.ndarray) -> int:
+    """Return the first environment whose `values` (N, ...) are not all finite."""
+    return int(np.argmin(np.isfinite(values).reshape(len(values), -1).all(axis=1)))
+
+
+def empty_transition(count: int, shape: tuple[int, ...], dtype: np.dtype) -> Transition:
+    """Return arrays for the transitions of `count` environments whose observations have `shape` and `dtype`."""
+    observation = np.zeros((count, *shape), dtype)
+    return Transition(observation, np.zeros(count, np.float32), np.zeros(count, bool), np.zeros(count, bool))
+
+
 class SyncVector:
     """N Gymnasium environments stepped one after the other, as `VectorEnv` says.
 
@@ -47,7 +74,7 @@ class SyncVector:
         self._log = ActionLog(count, self._actions_shape[1:], np.dtype(self.action_space.dtype))
         self._episodes = [-1] * count
         self._due = np.zeros(count, bool)
-        self._turns = [self._empty_transition() for _ in range(2)]
+        self._turns = [empty_transition(count, self._shape, self._dtype) for _ in range(2)]
 
     def reset(self) -> np.ndarray:
         """Begin a new episode in every environment; return the observations (N, ...)."""
@@ -107,8 +134,13 @@ class SyncVector:
         """Go on where `state` was taken, with the seed of then; return the observations (N, ...) of that moment.
 
         Raises:
-            CheckpointError: the state belongs to another number of environments or another action space.
+            CheckpointError: the state belongs to another number of environments, action space or engine.
         """
+        if "actions" not in state:
+            raise CheckpointError(
+                f"the saved state of '{self._name}' has no actions: it is not of the gymnasium engine; "
+                "resume with sampler_engine: native in the run's config.yaml"
+            )
         actions = state["actions"]
         if (actions.shape[0], *actions.shape[2:]) != self._actions_shape:
             raise CheckpointError(
@@ -127,11 +159,6 @@ class SyncVector:
         """Release what the environments hold."""
         for env in self._envs:
             env.close()
-
-    def _empty_transition(self) -> Transition:
-        count = self.count
-        observation = np.zeros((count, *self._shape), self._dtype)
-        return Transition(observation, np.zeros(count, np.float32), np.zeros(count, bool), np.zeros(count, bool))
 
     def _turn(self) -> Transition:
         self._turns.reverse()
@@ -170,25 +197,22 @@ class SyncVector:
         try:
             array = np.asarray(value, self._dtype if field == "observation" else np.float32)
         except (TypeError, ValueError):
-            raise self._fault(index, field, f"{value!r:.200}, which is not numeric") from None
+            raise self._fault(index, f"returned the {field} {value!r:.200}, which is not numeric") from None
         if value is None or array.shape != shape:
-            raise self._fault(index, field, f"{value!r:.200} of shape {array.shape}, declared is {shape}")
+            complaint = f"{value!r:.200} of shape {array.shape}, declared is {shape}"
+            raise self._fault(index, f"returned the {field} {complaint}")
         return array
 
     def _check_finite(self, field: str, values: np.ndarray) -> None:
         if values.dtype.kind == "f" and not np.isfinite(values).all():
-            finite = np.isfinite(values).reshape(self.count, -1).all(axis=1)
-            index = int(np.argmin(finite))
-            raise self._fault(index, field, f"{np.array2string(values[index], threshold=20)}, which is not finite")
+            index = first_not_finite(values)
+            raise self._fault(index, not_finite(field, values[index]))
 
-    def _fault(self, index: int, field: str, complaint: str) -> EnvironmentFault:
-        action = self._log.of(index)[-1:]
-        cause = "" if np.isfinite(action).all() else "; the action it was given is not finite either"
-        return EnvironmentFault(f"{self._where(index)}, returned the {field} {complaint}{cause}")
+    def _fault(self, index: int, complaint: str) -> EnvironmentFault:
+        return fault(self._where(index), complaint, self._log.of(index)[-1:])
 
     def _where(self, index: int) -> str:
-        seed, step = self._episode_seed(index), self._log.length(index)
-        return f"environment '{self._name}', index {index}, episode seed {seed}, step {step}"
+        return place(self._name, index, self._episode_seed(index), self._log.length(index))
 
     def _episode_seed(self, index: int) -> int:
         return episode_seed(self._seed, index, self._episodes[index])

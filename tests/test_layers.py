@@ -15,7 +15,7 @@ REGISTRY = "spreeze/registry.py"
 
 MAY_IMPORT = {
     "envs": {
-        *("numpy", "mujoco", "gymnasium", "metaworld", "h5py", "minari"),
+        *("numpy", "mujoco", "mjbatch", "gymnasium", "metaworld", "h5py", "minari"),
         *(
             "spreeze.contract",
             "spreeze.dataset",
