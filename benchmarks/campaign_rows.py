@@ -1,7 +1,7 @@
 """Rows of the campaign, as data: what a row is, and the runs that learn by acting."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,21 @@ def spreeze_sac(short: str, environment: str, minutes: float, seed: int) -> Row:
     return Row(f"spreeze-sac-{short}-{seed}", command, environment, "spreeze SAC", seed, minutes)
 
 
+def faster_sac(short: str, environment: str, minutes: float, seed: int) -> Row:
+    """Return our SAC as it is since sampling is native and updates are written out in bfloat16."""
+    row = spreeze_sac(short, environment, minutes, seed)
+    return replace(row, name=f"faster-sac-{short}-{seed}", algorithm="spreeze SAC, native and bfloat16")
+
+
+def in_precision(precision: str, seed: int) -> Row:
+    """Return our SAC on HalfCheetah for as many steps and updates in one precision as in the other, in one process."""
+    learn = ("--algo", "sac", "--env", "halfcheetah", "--steps", "200000", "--precision", precision)
+    options = (*learn, "--serial", "--visualize", "none", "--seed", "{seed}", "--out", "{out}")
+    command = ("{python}", "-m", "spreeze", "run", *options)
+    name = f"precision-{precision}-halfcheetah-{seed}"
+    return Row(name, command, "HalfCheetah-v5", f"spreeze SAC, {precision}, 200,000 steps", seed, 4.0)
+
+
 def sb3_sac(short: str, environment: str, minutes: float, seed: int) -> Row:
     """Return Stable-Baselines3's SAC with its defaults on an environment."""
     options = ("--env", environment, "--seconds", f"{60 * minutes:g}", "--seed", "{seed}", "--out", "{out}")
@@ -53,4 +68,6 @@ ROWS: tuple[Row, ...] = (
     *(spreeze_sac(*PENDULUM, seed) for seed in SEEDS),
     *(make(*HOPPER, seed) for seed in SEEDS for make in (spreeze_sac, sb3_sac)),
     *(make(*HALFCHEETAH, seed) for seed in SEEDS for make in (spreeze_sac, sb3_sac)),
+    *(faster_sac(*task, seed) for seed in SEEDS for task in (HOPPER, HALFCHEETAH)),
+    *(in_precision(precision, seed) for seed in SEEDS for precision in ("float32", "bfloat16")),
 )
