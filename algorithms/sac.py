@@ -285,4 +285,5 @@ ALGORITHM = Algorithm(
     source="Haarnoja et al. 2018, arXiv 1812.05905",
     config=SACConfig,
     stages=stages,
+    critical_batch=256.0,
 )

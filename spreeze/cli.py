@@ -1,4 +1,4 @@
-"""The command line: `spreeze run | resume | eval | plot | dataset | list | doctor`."""
+"""The command line: `spreeze run | tune | resume | eval | plot | dataset | list | doctor`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ Train reinforcement-learning policies as fast as one computer can.
 
 commands:
   run      train: spreeze run --algo sac --env hopper
+  tune     choose sizes for this machine by measurement, explained: spreeze tune --algo sac --env hopper
   resume   go on with a run, its replay intact: spreeze resume latest
   eval     measure the policy of a run, attacked if you like: spreeze eval RUN --attack random
   plot     draw return against time and steps: spreeze plot RUN...
@@ -93,7 +94,7 @@ def value_of(argv: Sequence[str], option: str) -> str | None:
     return None
 
 
-def read_settings(argv: Sequence[str]) -> Settings:
+def read_settings(argv: Sequence[str], command: str = "run") -> Settings:
     """Two stages: algorithm, environment and configuration file first, then the options that these have."""
     from spreeze.run_folder import load_settings
 
@@ -110,7 +111,7 @@ def read_settings(argv: Sequence[str]) -> Settings:
         base.algorithm if base and base.algo == algo else algorithm(),
         base.environment if base and base.env == env else environment(),
     )  # fmt: skip
-    parsed = parse(_request(algorithm, environment, defaults), argv, "run")
+    parsed = parse(_request(algorithm, environment, defaults), argv, command)
     return Settings(parsed.algo, parsed.env, parsed.run, parsed.algorithm, parsed.environment)
 
 
@@ -162,6 +163,15 @@ def run_command(argv: Sequence[str]) -> int:
         print(f"{settings.algo} on {settings.env} -> {folder}   (curves: tensorboard --logdir {folder})", flush=True)
         execute(settings, claimed, age_s=process_age_s())
     print(f"finished: {folder}/summary.json")
+    return 0
+
+
+def tune_command(argv: Sequence[str]) -> int:
+    """Choose sizes by measurement."""
+    settings = read_settings(argv, "tune")
+    from spreeze.tune_cli import tune
+
+    tune(settings)
     return 0
 
 
@@ -248,6 +258,7 @@ def _no_options(argv: Sequence[str], command: str) -> None:
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "run": run_command,
+    "tune": tune_command,
     "resume": resume_command,
     "eval": eval_command,
     "plot": plot_command,

@@ -41,7 +41,7 @@ class RunOptions:
     envs_per_sampler: int | Auto = "auto"
     """Environments that one sampler steps together."""
     learner_cores: int | Auto = "auto"
-    """Cores of the learner, which has a thread on each; samplers may share all but the first."""
+    """Cores of the learner, which has a thread on each; samplers share all but the first if no other ones are left."""
     batch_size: int | Auto = "auto"
     """Rows of one update."""
     updates_per_call: int | Auto = "auto"
@@ -51,6 +51,11 @@ class RunOptions:
     """Where batches are drawn: on the host, or on the learner's device from a copy; auto: on a GPU with room for it."""
     replay_ratio: float | Auto = "auto"
     """Rows consumed by the learner per new environment step."""
+    tune: Literal["auto", "again", "off"] = "auto"
+    """Choose by measurement what is auto above: once for a machine and these settings if the run is long enough, anew,
+    or never."""
+    tune_seconds: float = 30.0
+    """What that may take."""
     visualize: Literal["auto", "video", "none"] = "auto"
     """Short MP4 files of the newest policy in the run folder; auto: if this machine can render."""
     serial: bool = False

@@ -29,6 +29,7 @@ from spreeze.dataset import Reference as Reference
 from spreeze.setups import Capturable as Capturable
 from spreeze.setups import EvaluationSetup as EvaluationSetup
 from spreeze.setups import LearnerSetup as LearnerSetup
+from spreeze.setups import Modes as Modes
 from spreeze.setups import SourceSetup as SourceSetup
 
 if TYPE_CHECKING:
@@ -220,15 +221,6 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Modes:
-    """Names that the framework hands to `Policy.act`: before `warmup`, while collecting, while evaluating."""
-
-    warmup: str = "random"
-    collect: str = "explore"
-    evaluate: str = "exploit"
-
-
-@dataclass(frozen=True)
 class Pace:
     """How far samplers and learner may drift apart. At most one of the two is set; neither: both run free."""
 
@@ -298,3 +290,6 @@ class Algorithm:
     stages: Callable[[EnvironmentSpec, Any, int], Sequence[Stage]]
     """(spec, config, batch_size) -> stages; raises `UnsupportedSpace`, or `UsageError` without a dataset it needs."""
     batch_size: Range = Range(256, 16, 65536)
+    critical_batch: float | None = None
+    """B*: an update of B rows brings 1 / (1 + B* / B) of what one of unlimited rows would. None: nobody knows, and the
+    tuner leaves the batch alone."""

@@ -22,6 +22,7 @@ LIMITS = {
     "steps": (1, 2**62),
     "seconds": (1, 1e9),
     "until_return": (-1e12, 1e12),
+    "tune_seconds": (1, 3600),
     "evaluate_every": (0, 1e9),
     "evaluate_every_steps": (1, 2**62),
     "evaluation_episodes": (1, 10_000),

@@ -8,6 +8,7 @@ every role --metrics, errors: ZMQ--> orchestrator --stop, save: ZMQ--> every rol
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
@@ -26,9 +27,10 @@ from spreeze.signals import Interrupted, Signals
 from spreeze.sizing import Sizes, sizes
 from spreeze.stage_hub import StageHub, inherited_file
 from spreeze.stage_memory import StageMemory
-from spreeze.stages import reads_dataset
+from spreeze.stages import build_stages, reads_dataset
 from spreeze.status import Status
 from spreeze.store_files import restore
+from spreeze.tuning.session import Record, tuned
 
 
 def execute(settings: Settings, folder: Path, resume: bool = False, age_s: float = 0.0) -> None:
@@ -54,7 +56,7 @@ def execute(settings: Settings, folder: Path, resume: bool = False, age_s: float
         if any(stage.bundles for stage in stages[:first]) and not inherited_file(folder).exists():
             raise CheckpointError(f"{inherited_file(folder)} is gone, which holds what earlier stages left")
         for index in range(first, len(stages)):
-            memory = allocate(settings, spec, stages[index], index, checkpoint)
+            memory = allocate(settings_of(index, settings, spec, stages, checkpoint, journal), spec, index, checkpoint)
             run_stage(StageHub(folder, memory, journal, checkpoint), checkpoint, status, signals)
             checkpoint = None
             if ended_early(journal, settings, [stage.name for stage in stages[index + 1 :]]):
@@ -91,15 +93,31 @@ def check_same_data(folder: Path, spec: EnvironmentSpec) -> None:
         raise UsageError(f"{began}, {found}; put that back, or {anew}")
 
 
-def allocate(
-    settings: Settings, spec: EnvironmentSpec, stage: Stage, index: int, checkpoint: Checkpoint | None
-) -> StageMemory:
+def settings_of(
+    index: int,
+    settings: Settings,
+    spec: EnvironmentSpec,
+    stages: Sequence[Stage],
+    checkpoint: Checkpoint | None,
+    journal: Journal,
+) -> Settings:
+    """The settings of one stage: what is auto as the tuner chose it, before if the stage goes on from a checkpoint."""
+    record, inherited = Record(journal.folder), inherited_file(journal.folder)
+    options: Mapping[str, Any] | None = record.read().get(index)
+    if options is None and checkpoint is None:
+        given = inherited if inherited.exists() else None
+        options = tuned(settings, spec, stages, index, journal.say, given, journal.log.fileno())
+        record.add(index, options)
+    return settings.replace(**(options or {}))
+
+
+def allocate(settings: Settings, spec: EnvironmentSpec, index: int, checkpoint: Checkpoint | None) -> StageMemory:
     """The memory of one stage, filled from the checkpoint if there is one."""
-    if checkpoint is None:
-        return StageMemory(settings, spec, stage, index, stage_sizes(settings, stage, None))
+    stage = build_stages(settings, spec)[index]
     memory = StageMemory(settings, spec, stage, index, stage_sizes(settings, stage, checkpoint))
-    restore(checkpoint.folder.parent / "stores", memory.stores, checkpoint.manifest["stores"])
-    restore_counters(memory, checkpoint.manifest["counters"])
+    if checkpoint is not None:
+        restore(checkpoint.folder.parent / "stores", memory.stores, checkpoint.manifest["stores"])
+        restore_counters(memory, checkpoint.manifest["counters"])
     return memory
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -12,6 +13,15 @@ if TYPE_CHECKING:
 
     from spreeze.contract import Draw, Policy, Store
     from spreeze.environment import VectorEnv
+
+
+@dataclass(frozen=True)
+class Modes:
+    """Names that the framework hands to `Policy.act`: before `warmup`, while collecting, while evaluating."""
+
+    warmup: str = "random"
+    collect: str = "explore"
+    evaluate: str = "exploit"
 
 
 class LearnerSetup(NamedTuple):

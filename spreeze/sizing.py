@@ -28,6 +28,7 @@ class Sizes:
     replay_ratio: float | None
     learner_cores: tuple[int, ...]
     sampler_cores: tuple[int, ...]
+    """Those without the learner if there is one for each sampler; else all but the first."""
     updates_per_call: int = 1
     """K, updates that the learner makes in a row."""
 
@@ -60,14 +61,16 @@ def sizes(settings: Settings, algorithm: Algorithm, stage: Stage) -> Sizes:
     if samplers < 1 or envs < 1:
         raise UsageError("--samplers and --envs-per-sampler must be at least 1")
     batch = batch_size(settings, algorithm)
+    learner = learner_cores(run.learner_cores, stage, cores)
+    free = cores[len(learner) :]
     return Sizes(
         samplers=1 if run.serial else samplers,
         envs_per_sampler=envs,
         block_steps=max(1, 32 // envs),
         batch_size=batch,
         replay_ratio=ratio,
-        learner_cores=learner_cores(run.learner_cores, stage, cores),
-        sampler_cores=cores[1:] if len(cores) > 1 else cores,
+        learner_cores=learner,
+        sampler_cores=free if len(free) >= samplers else cores[1:] or cores,
         updates_per_call=updates_per_call(run.updates_per_call, stage, batch, run.devices),
     )
 

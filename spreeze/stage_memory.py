@@ -100,6 +100,7 @@ class StageMemory:
             },
             sizes=vars(self.sizes) | {},
             stage=self.index,
+            warmup=self.stage.warmup,
             counters=counters,
             stores=stores,
             weights={name: describe_channel(channel) for name, channel in self.weights.items()},

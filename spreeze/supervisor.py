@@ -35,8 +35,8 @@ WAITING = {"OMP_WAIT_POLICY": "passive"}
 def launch(spec: RoleSpec, fds: Sequence[int], log: int) -> "subprocess.Popen[bytes]":
     """Start a fresh interpreter for a role; it inherits exactly `fds` and writes what it prints to `log`."""
     command = [sys.executable, "-P", "-m", "spreeze.roles.main", spec.role, Path(spec.folder).name]
-    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)  # imports resolve as they do here
-    environment = WAITING | os.environ | dict.fromkeys(THREAD_VARIABLES, str(spec.threads)) | {"PYTHONPATH": path}
+    environment = WAITING | os.environ | dict.fromkeys(THREAD_VARIABLES, str(spec.threads))
+    environment |= {"PYTHONPATH": python_path()}
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, pass_fds=fds, start_new_session=True
     )
@@ -47,6 +47,11 @@ def launch(spec: RoleSpec, fds: Sequence[int], log: int) -> "subprocess.Popen[by
     except BrokenPipeError:
         pass  # it died at once; `check` will see that
     return process
+
+
+def python_path() -> str:
+    """What lets imports of a child resolve as they do here."""
+    return os.pathsep.join(entry or os.getcwd() for entry in sys.path)
 
 
 @dataclass

@@ -41,6 +41,8 @@ class RoleSpec:
     spaces: dict[str, Any]
     sizes: dict[str, Any]
     stage: int
+    warmup: int
+    """Rows that must be stored before the first update, which a trial of the tuner shortens."""
     counters: dict[str, Any]
     stores: dict[str, dict[str, int]]
     weights: dict[str, dict[str, Any]]
@@ -106,7 +108,7 @@ class RoleContext:
         self.sizes = from_plain(Sizes, spec.sizes)
         decoded = {name: space_codec.decode(data) for name, data in spec.spaces.items()}
         environment = environment_spec(self.settings, **decoded)
-        self.stage: Stage = build_stages(self.settings, environment)[spec.stage]
+        self.stage: Stage = replace(build_stages(self.settings, environment)[spec.stage], warmup=spec.warmup)
         memory = SharedMemory(spec.counters["fd"], spec.counters["size"])
         self.counters = Counters(memory, spec.counters["roles"])
         self.row = self.counters.row(spec.role)

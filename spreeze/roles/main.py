@@ -16,6 +16,7 @@ import signal
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 import msgpack
 
@@ -41,12 +42,11 @@ def settle(cores: list[int], threads: int, nice: int) -> None:
     torch.set_num_interop_threads(1)
 
 
-def main() -> int:
-    """Run the role described on standard input; return the exit code."""
+def play(data: dict[str, Any]) -> int:
+    """Run the role that `data` describes; return the exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1)
-    data = msgpack.unpackb(sys.stdin.buffer.read())
     die_with_parent(data["parent"])
     line = Line(Path(data["socket"]), data["role"])
     try:
@@ -66,6 +66,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    code = main()
+    code = play(msgpack.unpackb(sys.stdin.buffer.read()))
     sys.stdout.flush()
     os._exit(code)  # to take torch down module by module would hold up the restart or the end of the run by a second

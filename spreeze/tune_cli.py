@@ -1,0 +1,66 @@
+"""`spreeze tune`: the tuner without a run, explained."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from safetensors.torch import save_file
+from torch import Tensor
+
+from spreeze.config import Settings
+from spreeze.contract import Stage
+from spreeze.errors import UsageError
+from spreeze.preflight import prepare
+from spreeze.stages import build_modules
+from spreeze.tuning.report import in_words, table
+from spreeze.tuning.search import Choice
+from spreeze.tuning.session import obstacle, search
+
+
+WIDTH = 160
+"""Of the table where there is no terminal."""
+
+
+def tune(settings: Settings) -> None:
+    """Tune every stage anew, keep what comes of it, and show what was tried.
+
+    Raises:
+        UsageError: no stage can be tuned.
+        TrialError: a stage cannot be run.
+    """
+    spec, stages = prepare(settings)
+    console, tunable = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False), 0
+    with tempfile.TemporaryDirectory(prefix="spreeze-tune-") as folder:
+        for index, stage in enumerate(stages):
+            reason = obstacle(settings, stage)
+            if reason:
+                console.print(f"stage '{stage.name}' is not tuned: {reason}")
+                continue
+            tunable += 1
+            begun, inherited = time.monotonic(), untrained(stages[:index], Path(folder))
+            console.print(f"stage '{stage.name}', at most {settings.run.tune_seconds:g} s")
+            found, climb = search(settings, spec, index, lambda t: console.print(f"  {in_words(t)}"), inherited)
+            chosen = Choice(**(vars(climb.trials[0].choice) | found.options))
+            console.print(table(climb.trials, chosen))
+            options = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in found.options.items())
+            console.print(f"chosen in {time.monotonic() - begun:.0f} s, kept for the next run: {options}")
+    if not tunable:
+        raise UsageError(f"spreeze tune: there is nothing to choose for {settings.algo}")
+
+
+def untrained(stages: Sequence[Stage], folder: Path) -> Path | None:
+    """A file of the bundles that these stages would leave, as they are before training: sizes are all that matters."""
+    tensors: dict[str, Tensor] = {}
+    for stage in stages:
+        for name, module in build_modules(stage).items():
+            tensors |= {f"{name}/{key}": tensor.contiguous() for key, tensor in module.state_dict().items()}
+    if not tensors:
+        return None
+    file = folder / "inherited.safetensors"
+    save_file(tensors, file)
+    return file

@@ -1,0 +1,177 @@
+"""One setting tried: a short run of a stage with real roles, and the rates that it reached."""
+
+import dataclasses
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spreeze import registry
+from spreeze.config import Settings
+from spreeze.contract import EnvironmentSpec, Stage
+from spreeze.errors import SpreezeError
+from spreeze.sizing import Sizes, sizes
+from spreeze.stage_hub import runtime_folder
+from spreeze.stage_memory import StageMemory
+from spreeze.stages import build_stages
+from spreeze.transport.counters import STOP, WAITED, Counters
+from spreeze.transport.messages import Hub
+from spreeze.tuning.nursery import Nursery
+
+STORE_ROWS = 200_000
+"""Rows of a store that is drawn at random: enough for draws to miss the caches, and allocated in no time."""
+FIRST_LIMIT_S, BEGIN_LIMIT_S, MEASURE_LIMIT_S = 90.0, 10.0, 4.0
+"""Until the first updates of the first trial, which may compile what later ones find, of a later one, until a next one."""
+SETTLE_S, MEASURE_S = 0.25, 0.8
+LOOK_S = 0.001
+
+
+class TrialError(SpreezeError):
+    """A setting cannot be run; the message says why in a line."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What a setting reached."""
+
+    env_steps: float
+    """Per second, over all samplers."""
+    updates: float
+    """Per second."""
+    learner_waits: float
+    """Share of the time."""
+    sampler_waits: float
+    """Share of the time, mean over samplers."""
+
+    @property
+    def limit(self) -> str:
+        """Who keeps the other waiting."""
+        return "learner" if self.learner_waits <= self.sampler_waits else "samplers"
+
+
+@dataclass(frozen=True)
+class Look:
+    """The counters at one moment."""
+
+    seconds: float
+    env_steps: int
+    updates: int
+    learner_waited: float
+    sampler_waited: float
+
+    @classmethod
+    def at(cls, counters: Counters) -> "Look":
+        """Now."""
+        waited = {"sampler": [0.0], "learner": [0.0]}
+        for role in counters.roles:
+            waited[role.partition("-")[0]].append(float(counters.row(role)[WAITED]) / 1e9)
+        samplers, learners = waited["sampler"][1:], waited["learner"][1:]
+        mean = sum(samplers) / len(samplers) if samplers else 0.0
+        return cls(time.monotonic(), counters.env_steps, counters.updates, min(learners, default=0.0), mean)
+
+    def rates_since(self, first: "Look") -> Rates:
+        """Rates between two looks."""
+        span = self.seconds - first.seconds
+        return Rates(
+            (self.env_steps - first.env_steps) / span,
+            (self.updates - first.updates) / span,
+            (self.learner_waited - first.learner_waited) / span,
+            (self.sampler_waited - first.sampler_waited) / span,
+        )
+
+
+class Trials:
+    """Tries settings of one stage, one after another."""
+
+    def __init__(
+        self, settings: Settings, spec: EnvironmentSpec, index: int, inherited: Path | None, nursery: Nursery
+    ) -> None:
+        self._settings = settings.replace(visualize="none", serial=False)
+        self._spec, self._index, self._nursery = spec, index, nursery
+        self._inherited, self._limit_s = str(inherited) if inherited else "", FIRST_LIMIT_S
+
+    def measure(self, changes: Mapping[str, Any]) -> Rates:
+        """Run the stage with these options changed, and return its rates.
+
+        Raises:
+            TrialError: it cannot be run so.
+        """
+        with ExitStack() as opened:
+            try:
+                memory = self._memory(changes)
+            except (SpreezeError, OSError) as error:
+                raise TrialError(str(error).splitlines()[0]) from error
+            opened.callback(memory.close)
+            folder = runtime_folder()
+            opened.callback(shutil.rmtree, folder, ignore_errors=True)
+            hub = Hub(folder / "hub")
+            opened.callback(hub.close)
+            opened.callback(self._nursery.end_children)
+            return self._watch(memory, hub, folder)
+
+    def _memory(self, changes: Mapping[str, Any]) -> StageMemory:
+        settings = self._settings.replace(**changes)
+        stage = build_stages(settings, self._spec)[self._index]
+        chosen = sizes(settings, registry.algorithm(settings.algo), stage)
+        return StageMemory(settings, self._spec, shortened(stage, chosen), self._index, chosen)
+
+    def _watch(self, memory: StageMemory, hub: Hub, folder: Path) -> Rates:
+        for role in memory.roles:
+            spec = memory.spec(role, 1, folder, folder / "hub", "", self._inherited)
+            self._nursery.start(spec, memory.fds)
+        counters = memory.counters
+
+        def advance(ready: Callable[[], bool], limit_s: float) -> bool:
+            return wait(ready, limit_s, lambda: complaint(hub))
+
+        calls = memory.sizes.updates_per_call
+        limit_s, self._limit_s = self._limit_s, BEGIN_LIMIT_S
+        if not advance(lambda: counters.updates >= 2 * calls, limit_s):
+            raise TrialError(f"made {counters.updates} updates in {limit_s:g} s")
+        advance(lambda: False, SETTLE_S)
+        edge(counters, advance)
+        first = Look.at(counters)
+        advance(lambda: False, MEASURE_S)
+        edge(counters, advance)
+        last = Look.at(counters)
+        counters.run[STOP] = 1
+        return last.rates_since(first)
+
+
+def edge(counters: Counters, advance: Callable[[Callable[[], bool], float], bool]) -> None:
+    """Wait for the end of an update."""
+    begun = counters.updates
+    advance(lambda: counters.updates > begun, MEASURE_LIMIT_S)
+
+
+def shortened(stage: Stage, chosen: Sizes) -> Stage:
+    """The stage with small stores, a warm-up of one block, without evaluations."""
+    stores = {
+        name: dataclasses.replace(store, capacity=min(store.capacity, STORE_ROWS)) if store.kind == "replay" else store
+        for name, store in stage.stores.items()
+    }
+    warmup = min(stage.warmup, chosen.block_steps * chosen.envs_per_sampler)
+    return dataclasses.replace(stage, stores=stores, evaluate=None, warmup=warmup)
+
+
+def wait(ready: Callable[[], bool], limit_s: float, check: Callable[[], None]) -> bool:
+    """Look until `ready`, for at most `limit_s`; return whether it was."""
+    deadline = time.monotonic() + limit_s
+    while not ready():
+        if time.monotonic() >= deadline:
+            return False
+        check()
+        time.sleep(LOOK_S)
+    return True
+
+
+def complaint(hub: Hub) -> None:
+    """Raise TrialError if a role has failed, or has nothing to do."""
+    for message in hub.receive(0.0):
+        if message.kind == "error":
+            raise TrialError(f"{message.role}: {message.data['traceback'].rstrip().splitlines()[-1]}")
+        if message.kind == "done":
+            raise TrialError("the stage is over before it can be measured")
