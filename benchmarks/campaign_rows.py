@@ -42,10 +42,28 @@ def spreeze_sac(short: str, environment: str, minutes: float, seed: int) -> Row:
     return Row(f"spreeze-sac-{short}-{seed}", command, environment, "spreeze SAC", seed, minutes)
 
 
+def tuned_sac(short: str, environment: str, minutes: float, seed: int) -> Row:
+    """Return our SAC with its defaults, sizes chosen by the tuner before the clock's first minute is over."""
+    row = spreeze_sac(short, environment, minutes, seed)
+    return replace(row, name=f"tuned-sac-{short}-{seed}", algorithm="spreeze SAC, tuned")
+
+
+def untuned(row: Row, name: str, algorithm: str, *options: str) -> Row:
+    """Return a row without the tuner."""
+    return replace(row, name=name, algorithm=algorithm, command=(*row.command, "--tune", "off", *options))
+
+
 def faster_sac(short: str, environment: str, minutes: float, seed: int) -> Row:
     """Return our SAC as it is since sampling is native and updates are written out in bfloat16."""
     row = spreeze_sac(short, environment, minutes, seed)
-    return replace(row, name=f"faster-sac-{short}-{seed}", algorithm="spreeze SAC, native and bfloat16")
+    return untuned(row, f"faster-sac-{short}-{seed}", "spreeze SAC, native and bfloat16")
+
+
+def batch_sac(batch: int, short: str, environment: str, minutes: float, seed: int) -> Row:
+    """Return our SAC with another batch: what the tuner's rule must predict."""
+    row = spreeze_sac(short, environment, minutes, seed)
+    name = f"batch-{batch}-sac-{short}-{seed}"
+    return untuned(row, name, f"spreeze SAC, batch {batch:,}", "--batch-size", f"{batch}")
 
 
 def in_precision(precision: str, seed: int) -> Row:
@@ -64,10 +82,15 @@ def sb3_sac(short: str, environment: str, minutes: float, seed: int) -> Row:
     return Row(f"sb3-sac-{short}-{seed}", command, environment, "Stable-Baselines3 SAC", seed, minutes)
 
 
+FIRST_SEEDS = range(2)
+"""Of the rows that were made before sampling was native, and cannot be made again."""
+BATCHES = (1024, 32_768)
+"""Beside 256, with which faster-sac- rows are made."""
 ROWS: tuple[Row, ...] = (
     *(spreeze_sac(*PENDULUM, seed) for seed in SEEDS),
-    *(make(*HOPPER, seed) for seed in SEEDS for make in (spreeze_sac, sb3_sac)),
-    *(make(*HALFCHEETAH, seed) for seed in SEEDS for make in (spreeze_sac, sb3_sac)),
-    *(faster_sac(*task, seed) for seed in SEEDS for task in (HOPPER, HALFCHEETAH)),
+    *(spreeze_sac(*HOPPER, seed) for seed in FIRST_SEEDS),
+    *(make(*task, seed) for seed in SEEDS for task in (HOPPER, HALFCHEETAH) for make in (faster_sac, sb3_sac)),
+    *(tuned_sac(*task, seed) for seed in SEEDS for task in (HOPPER, HALFCHEETAH)),
+    *(batch_sac(batch, *task, seed) for seed in SEEDS for task in (HOPPER, HALFCHEETAH) for batch in BATCHES),
     *(in_precision(precision, seed) for seed in SEEDS for precision in ("float32", "bfloat16")),
 )

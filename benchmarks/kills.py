@@ -63,7 +63,7 @@ class Run:
         """Start the run and wait until all its roles work."""
         self.shm = set(os.listdir(SHM))
         self.runtime = Path(tempfile.mkdtemp(prefix="kills-"))
-        options = ("--algo", "sac", "--env", "pendulum", "--samplers", "2", "--visualize", "video")
+        options = ("--algo", "sac", "--env", "pendulum", "--samplers", "2", "--visualize", "video", "--tune", "off")
         numbers = ("--seconds", f"{self.seconds:g}", "--seed", str(self.seed), "--out", str(self.folder))
         places = {"XDG_RUNTIME_DIR": str(self.runtime), "TMPDIR": str(self.runtime)}
         with self.folder.with_suffix(".txt").open("wb") as log:

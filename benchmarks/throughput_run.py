@@ -32,7 +32,7 @@ STEPS = 10**12
 """A run that no number of steps ends."""
 TUNED = "--samplers 1 --envs-per-sampler 64 --learner-cores 1 --batch-size 8192 --replay-ratio 4.5"
 """Chosen by hand for two cores: one samples, one learns, and neither waits for long."""
-NO_EXTRAS = ("--visualize", "none", "--evaluate-every", "1000000", "--checkpoint-every", "1000000")
+NO_EXTRAS = ("--visualize", "none", "--evaluate-every", "1000000", "--checkpoint-every", "1000000", "--tune", "off")
 """The peers neither evaluate nor save while they learn."""
 
 

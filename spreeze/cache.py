@@ -1,4 +1,4 @@
-"""What is worth keeping between runs: tensors or plain data by key, in the user's cache folder, readable by the user alone."""
+"""What is worth keeping between runs: tensors or plain data by key, in the cache folder, readable by the user alone."""
 
 import hashlib
 import json

@@ -271,7 +271,7 @@ class Stage:
     pace: Pace = Pace()
     warmup: int = 0
     """Rows that must be stored before the first update; samplers act in the warm-up mode until then."""
-    modes: Modes = Modes()
+    modes: Modes = field(default_factory=Modes)
     delay: int = 0
     """d: updates by which a split part's view of its partners may lag."""
     until: Until = Until()

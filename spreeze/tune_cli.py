@@ -21,7 +21,6 @@ from spreeze.tuning.report import in_words, table
 from spreeze.tuning.search import Choice
 from spreeze.tuning.session import obstacle, search
 
-
 WIDTH = 160
 """Of the table where there is no terminal."""
 

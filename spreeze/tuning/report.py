@@ -28,12 +28,27 @@ def cores(choice: Choice) -> str:
 
 def table(trials: Sequence[Trial], best: Choice) -> Table:
     """All trials; the chosen setting is marked."""
-    heads = ("samplers", "environments", "learner cores", "batch", "updates/call", "learner", "env steps/s", "updates/s")
+    heads = (
+        "samplers",
+        "environments",
+        "learner cores",
+        "batch",
+        "updates/call",
+        "learner",
+        "env steps/s",
+        "updates/s",
+    )
     shown = Table("", *heads, "rows/s", "progress", "limited by", title="tuning")
     first = trials[0].progress
     for trial in trials:
         choice, rates = trial.choice, trial.rates
-        own = (choice.samplers, choice.envs_per_sampler, choice.learner_cores, choice.batch_size, choice.updates_per_call)
+        own = (
+            choice.samplers,
+            choice.envs_per_sampler,
+            choice.learner_cores,
+            choice.batch_size,
+            choice.updates_per_call,
+        )
         layout = "split" if "=" in choice.devices else "joint"
         if rates is None:
             measured = ["-"] * 4 + [trial.problem]

@@ -153,10 +153,13 @@ def search(
     stage = build_stages(settings, spec)[index]
     space, chosen = space_of(settings, stage), sizes(settings, algorithm, stage)
     critical = algorithm.critical_batch
-    modules = (type_module(registry.environment(settings.env)), algorithm.stages.__module__)
-    with open(os.devnull, "wb") as nothing, Nursery(modules, nothing.fileno() if log is None else log) as nursery:
+    with open(os.devnull, "wb") as nothing:
+        nursery = Nursery(preloaded(settings), nothing.fileno() if log is None else log)
+    with nursery:
         trials = Trials(settings, spec, index, inherited, nursery)
-        climb = Search(space, lambda c: trials.measure(c.options(space.free)), critical, heard, settings.run.tune_seconds)
+        climb = Search(
+            space, lambda c: trials.measure(c.options(space.free)), critical, heard, settings.run.tune_seconds
+        )
         best = climb.run(first_choice(settings, chosen), enough)
     found = Found(best.choice.options(space.free), climb.trials[0].progress, best.progress, len(climb.trials))
     if best.rates is None or not enough(best.rates):
@@ -164,9 +167,10 @@ def search(
     return found, climb
 
 
-def type_module(environment: Any) -> str:
-    """The module that makes an environment's simulations, imported before roles are forked."""
-    return str(environment.make_vector.__module__)
+def preloaded(settings: Settings) -> Sequence[str]:
+    """The modules of the plug-ins, imported before roles are forked."""
+    plug_ins = registry.algorithm(settings.algo).stages, registry.environment(settings.env).make_vector
+    return [str(function.__module__) for function in plug_ins]
 
 
 def tuned(

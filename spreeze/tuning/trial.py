@@ -24,7 +24,7 @@ from spreeze.tuning.nursery import Nursery
 STORE_ROWS = 200_000
 """Rows of a store that is drawn at random: enough for draws to miss the caches, and allocated in no time."""
 FIRST_LIMIT_S, BEGIN_LIMIT_S, MEASURE_LIMIT_S = 90.0, 10.0, 4.0
-"""Until the first updates of the first trial, which may compile what later ones find, of a later one, until a next one."""
+"""Until the first updates, of the first trial, which may compile what later ones find, and of those; until another."""
 SETTLE_S, MEASURE_S = 0.25, 0.8
 LOOK_S = 0.001
 
@@ -87,10 +87,16 @@ class Trials:
     """Tries settings of one stage, one after another."""
 
     def __init__(
-        self, settings: Settings, spec: EnvironmentSpec, index: int, inherited: Path | None, nursery: Nursery
+        self,
+        settings: Settings,
+        spec: EnvironmentSpec,
+        index: int,
+        inherited: Path | None,
+        nursery: Nursery,
+        seconds: float = MEASURE_S,
     ) -> None:
         self._settings = settings.replace(visualize="none", serial=False)
-        self._spec, self._index, self._nursery = spec, index, nursery
+        self._spec, self._index, self._nursery, self._seconds = spec, index, nursery, seconds
         self._inherited, self._limit_s = str(inherited) if inherited else "", FIRST_LIMIT_S
 
     def measure(self, changes: Mapping[str, Any]) -> Rates:
@@ -134,7 +140,7 @@ class Trials:
         advance(lambda: False, SETTLE_S)
         edge(counters, advance)
         first = Look.at(counters)
-        advance(lambda: False, MEASURE_S)
+        advance(lambda: False, self._seconds)
         edge(counters, advance)
         last = Look.at(counters)
         counters.run[STOP] = 1

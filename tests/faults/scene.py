@@ -22,7 +22,7 @@ from spreeze.transport.memory import SharedMemory
 TINY = (
     *("--algo", "tests.faults.plugins:ALGORITHM", "--env", "tests.faults.plugins:ENVIRONMENT"),
     *("--samplers", "1", "--envs-per-sampler", "4", "--batch-size", "32", "--replay-ratio", "8"),
-    *("--visualize", "none", "--evaluation-episodes", "1", "--evaluate-every", "1"),
+    *("--visualize", "none", "--evaluation-episodes", "1", "--evaluate-every", "1", "--tune", "off"),
 )
 """Options of a run that needs next to nothing."""
 DAWDLING = ("--dawdle-s", "0.02", "--steps", "1000000")

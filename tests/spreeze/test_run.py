@@ -60,9 +60,9 @@ def test_a_replay_ratio_serves_an_algorithm_of_which_one_stage_holds_it() -> Non
 def second(tmp_path: Path) -> Iterator[ProcessStage]:
     """The second stage of a run, of which no process was started."""
     settings = Settings.from_data(TOY)
-    spec, stages = prepare(settings)
+    spec, _ = prepare(settings)
     journal = Journal(tmp_path, settings, {}, lambda text: None)
-    stage = ProcessStage(StageHub(tmp_path, allocate(settings, spec, stages[1], 1, None), journal, None), None)
+    stage = ProcessStage(StageHub(tmp_path, allocate(settings, spec, 1, None), journal, None), None)
     yield stage
     stage.close()
     journal.close()

@@ -51,9 +51,9 @@ def play_on(folder: Path, points: list[int], begin: Callable[[], object]) -> int
 def end_of(folder: Path) -> dict[str, np.ndarray]:
     """Everything that the last checkpoint of a run holds: the learner, the source, counters, cursors and rows."""
     settings = run_folder.load_settings(folder / "config.yaml")
-    spaces, stages = prepare(settings)
+    spaces, _ = prepare(settings)
     saved = verify(checkpoint(folder))
-    memory = allocate(settings, spaces, stages[saved.manifest["stage"]], saved.manifest["stage"], saved)
+    memory = allocate(settings, spaces, saved.manifest["stage"], saved)
     counters = {role: memory.counters.row(role)[[ENV_STEPS, UPDATES, ROWS]].copy() for role in memory.roles}
     found = counters | {"run": memory.counters.run[[FORGIVEN_STEPS, FORGIVEN_ROWS]].copy()}
     for name, store in memory.stores.items():

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from spreeze.cache import cache_folder
+from spreeze.cache import cache_folder, keep_data
 from spreeze.cli import main
 from spreeze.config import Settings
 from spreeze.preflight import prepare
@@ -77,7 +77,7 @@ def test_tuning_takes_a_tenth_of_a_run_at_most(run: dict[str, Any], rates: Rates
 def test_what_was_found_is_known_for_the_same_request_only() -> None:
     one, other = request(run={"samplers": 1}), request(run={"samplers": 2})
     found = Found({"batch_size": 512}, 1.0, 1.5, 7)
-    session.keep_data(session.KIND, key_of(one, 0), vars(found))
+    keep_data(session.KIND, key_of(one, 0), vars(found))
     assert known(one, 0) == found
     assert known(one, 1) is None
     assert known(other, 0) is None
@@ -87,7 +87,7 @@ def test_what_was_found_is_known_for_the_same_request_only() -> None:
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"options": 3}', '{"options": {"seed": 1}, "first": 1, "best": 1}'])
 def test_a_damaged_memory_is_none(text: str) -> None:
     settings = request(run={"samplers": 3})
-    session.keep_data(session.KIND, key_of(settings, 0), {})
+    keep_data(session.KIND, key_of(settings, 0), {})
     (cache_folder() / session.KIND / f"{key_of(settings, 0)}.json").write_text(text)
     assert known(settings, 0) is None
 
