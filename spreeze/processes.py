@@ -5,13 +5,16 @@ import time
 from collections.abc import Callable
 
 from spreeze.checkpoint import Checkpoint
+from spreeze.devices import part_devices
 from spreeze.errors import CheckpointError
 from spreeze.pacing import Every
 from spreeze.signals import Signals
+from spreeze.sizing import usable_cores
 from spreeze.stage_hub import StageHub, inherited_file
 from spreeze.status import Status
 from spreeze.supervisor import Supervisor, launch
 from spreeze.transport.counters import STOP
+from spreeze.tuning.drift import Drift, Watch
 
 SAVE_LIMIT_S = 8.0
 """For the last checkpoint of an interrupted run."""
@@ -31,6 +34,19 @@ class ProcessStage:
         self.supervisor = Supervisor(self.memory.roles, self._start, counters, self.journal.say, self._before_restart)
         self._signals: Signals | None = None
         self._save_due = Every(hub.settings.run.checkpoint_every)
+        self._drift = self._watch_drift()
+
+    def _watch_drift(self) -> Watch:
+        asked, cores = self.journal.settings.run, usable_cores()
+        on_cpu = all(place.type == "cpu" for place in part_devices(self.hub.settings.run.devices).values())
+        free = asked.tune != "off" and asked.learner_cores == "auto" and on_cpu and "learner" in self.memory.roles
+        choices = range(1, len(cores) + 1) if free else ()
+
+        def apply(count: int) -> None:
+            self.hub.send("learner", "cores", cores=list(cores[:count]))
+
+        drift = Drift(len(self.memory.sizes.learner_cores), choices, apply, self.journal.say)
+        return Watch(drift, lambda: self.memory.counters.updates)
 
     def _start(self, role: str, incarnation: int) -> "subprocess.Popen[bytes]":
         inherited = inherited_file(self.hub.folder)
@@ -64,6 +80,7 @@ class ProcessStage:
             signals.check()
             self.supervisor.check()
             self.hub.look(status)
+            self._drift()
             if self._save_due() and not self.hub.saver.busy and self.supervisor.alive("learner"):
                 self.hub.saver.request(self.hub.describe)
 

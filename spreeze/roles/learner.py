@@ -4,6 +4,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ class Learner:
         self.batch_rows = rows_of(draws, context.stage.stores, sizes.samplers, sizes.envs_per_sampler)
         free = FreePace(context.counters, context.stage.warmup if context.stage.make_source else 0)
         self.pace = (ratio_pace(context, context.sizes) or free) if self.leads else FreePace(context.counters, 0)
-        context.handlers["save"] = self.save
+        context.handlers |= {"save": self.save, "cores": take_cores}
         self.halted = False
         self.means, self.report = MetricMeans(), Every(REPORT_EVERY_S)
         self.publish_due: Callable[[], bool] = Every(PUBLISH_EVERY_S)
@@ -199,6 +200,14 @@ class Learner:
         except (OSError, SafetensorError) as error:  # a full disk must not end the learner
             problem = str(error)
         self.context.line.send("saved", folder=str(folder), problem=problem)
+
+
+def take_cores(data: Mapping[str, Any]) -> None:
+    """Compute on other cores from now on, with a thread on each; the threads there are move as well."""
+    for thread in os.listdir("/proc/self/task"):
+        with suppress(ProcessLookupError):
+            os.sched_setaffinity(int(thread), data["cores"])
+    torch.set_num_threads(len(data["cores"]))
 
 
 def run(context: RoleContext) -> None:

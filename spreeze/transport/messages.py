@@ -20,6 +20,7 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     "done": {},
     "save": {"folder": str},
     "stop": {},
+    "cores": {"cores": list},
 }  # fmt: skip
 """What a message of each kind must hold; lists and maps hold numbers."""
 
