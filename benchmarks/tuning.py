@@ -27,9 +27,9 @@ from spreeze import registry
 from spreeze.config import Settings
 from spreeze.preflight import prepare
 from spreeze.tuning.nursery import Nursery
-from spreeze.tuning.report import in_words
 from spreeze.tuning.search import Choice, Space, progress
-from spreeze.tuning.session import preloaded, search, space_of
+from spreeze.tuning.session import Tuner, preloaded
+from spreeze.tuning.space import space_of
 from spreeze.tuning.trial import TrialError, Trials
 
 FINALISTS = 3
@@ -104,10 +104,10 @@ def measured(name: str, workload: Workload, args: argparse.Namespace, console: C
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, sorted(cores)[: workload.cores or len(cores)])
     try:
-        settings = Settings.from_data(workload.request).replace(tune_seconds=args.tune_seconds)
+        settings = Settings.from_data(workload.request).replace(tune="again", tune_seconds=args.tune_seconds)
         spec, [stage] = prepare(settings)
         begun = time.monotonic()
-        found, climb = search(settings, spec, 0, lambda trial: console.print(f"  {in_words(trial)}"))
+        found, climb = Tuner(settings, spec, 0, console.print).search()
         took_s = time.monotonic() - begun
         space, first = space_of(settings, stage), climb.trials[0].choice
         chosen = Choice(**(vars(first) | found.options))

@@ -30,7 +30,8 @@ from spreeze.stage_memory import StageMemory
 from spreeze.stages import build_stages, reads_dataset
 from spreeze.status import Status
 from spreeze.store_files import restore
-from spreeze.tuning.session import Record, tuned
+from spreeze.tuning.memory import Record
+from spreeze.tuning.session import Tuner
 
 
 def execute(settings: Settings, folder: Path, resume: bool = False, age_s: float = 0.0) -> None:
@@ -56,7 +57,8 @@ def execute(settings: Settings, folder: Path, resume: bool = False, age_s: float
         if any(stage.bundles for stage in stages[:first]) and not inherited_file(folder).exists():
             raise CheckpointError(f"{inherited_file(folder)} is gone, which holds what earlier stages left")
         for index in range(first, len(stages)):
-            memory = allocate(settings_of(index, settings, spec, stages, checkpoint, journal), spec, index, checkpoint)
+            own = settings_of(index, settings, spec, checkpoint, journal, signals)
+            memory = allocate(own, spec, index, checkpoint)
             run_stage(StageHub(folder, memory, journal, checkpoint), checkpoint, status, signals)
             checkpoint = None
             if ended_early(journal, settings, [stage.name for stage in stages[index + 1 :]]):
@@ -97,16 +99,16 @@ def settings_of(
     index: int,
     settings: Settings,
     spec: EnvironmentSpec,
-    stages: Sequence[Stage],
     checkpoint: Checkpoint | None,
     journal: Journal,
+    signals: Signals,
 ) -> Settings:
     """The settings of one stage: what is auto as the tuner chose it, before if the stage goes on from a checkpoint."""
     record, inherited = Record(journal.folder), inherited_file(journal.folder)
     options: Mapping[str, Any] | None = record.read().get(index)
     if options is None and checkpoint is None:
-        given = inherited if inherited.exists() else None
-        options = tuned(settings, spec, stages, index, journal.say, given, journal.log.fileno())
+        given, log = inherited if inherited.exists() else None, journal.log.fileno()
+        options = Tuner(settings, spec, index, journal.say, given, log, signals.check).options()
         record.add(index, options)
     return settings.replace(**(options or {}))
 

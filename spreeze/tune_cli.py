@@ -17,9 +17,10 @@ from spreeze.contract import Stage
 from spreeze.errors import UsageError
 from spreeze.preflight import prepare
 from spreeze.stages import build_modules
-from spreeze.tuning.report import in_words, table
+from spreeze.tuning.report import table
 from spreeze.tuning.search import Choice
-from spreeze.tuning.session import obstacle, search
+from spreeze.tuning.session import Tuner
+from spreeze.tuning.space import obstacle
 
 WIDTH = 160
 """Of the table where there is no terminal."""
@@ -32,18 +33,19 @@ def tune(settings: Settings) -> None:
         UsageError: no stage can be tuned.
         TrialError: a stage cannot be run.
     """
-    spec, stages = prepare(settings)
+    asked = settings.replace(tune="again")
+    spec, stages = prepare(asked)
     console, tunable = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False), 0
     with tempfile.TemporaryDirectory(prefix="spreeze-tune-") as folder:
         for index, stage in enumerate(stages):
-            reason = obstacle(settings, stage)
+            reason = obstacle(asked, stage)
             if reason:
                 console.print(f"stage '{stage.name}' is not tuned: {reason}")
                 continue
             tunable += 1
             begun, inherited = time.monotonic(), untrained(stages[:index], Path(folder))
             console.print(f"stage '{stage.name}', at most {settings.run.tune_seconds:g} s")
-            found, climb = search(settings, spec, index, lambda t: console.print(f"  {in_words(t)}"), inherited)
+            found, climb = Tuner(asked, spec, index, console.print, inherited).search()
             chosen = Choice(**(vars(climb.trials[0].choice) | found.options))
             console.print(table(climb.trials, chosen))
             options = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in found.options.items())

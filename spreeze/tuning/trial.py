@@ -84,7 +84,7 @@ class Look:
 
 
 class Trials:
-    """Tries settings of one stage, one after another."""
+    """Tries settings of one stage, one after another; `check` is called all the while, and may raise."""
 
     def __init__(
         self,
@@ -94,9 +94,11 @@ class Trials:
         inherited: Path | None,
         nursery: Nursery,
         seconds: float = MEASURE_S,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings.replace(visualize="none", serial=False)
         self._spec, self._index, self._nursery, self._seconds = spec, index, nursery, seconds
+        self._check = check
         self._inherited, self._limit_s = str(inherited) if inherited else "", FIRST_LIMIT_S
 
     def measure(self, changes: Mapping[str, Any]) -> Rates:
@@ -130,8 +132,12 @@ class Trials:
             self._nursery.start(spec, memory.fds)
         counters = memory.counters
 
+        def check() -> None:
+            self._check()
+            complaint(hub)
+
         def advance(ready: Callable[[], bool], limit_s: float) -> bool:
-            return wait(ready, limit_s, lambda: complaint(hub))
+            return wait(ready, limit_s, check)
 
         calls = memory.sizes.updates_per_call
         limit_s, self._limit_s = self._limit_s, BEGIN_LIMIT_S
@@ -144,6 +150,8 @@ class Trials:
         edge(counters, advance)
         last = Look.at(counters)
         counters.run[STOP] = 1
+        if last.updates == first.updates:
+            raise TrialError(f"made no update in {last.seconds - first.seconds:.0f} s")
         return last.rates_since(first)
 
 

@@ -11,8 +11,9 @@ from spreeze.cli import main
 from spreeze.config import Settings
 from spreeze.preflight import prepare
 from spreeze.run_folder import read_summary
-from spreeze.tuning import session
-from spreeze.tuning.session import Found, Record, free_options, key_of, known, obstacle, space_of, too_short
+from spreeze.tuning import space
+from spreeze.tuning.memory import KIND, Found, Record, key_of, known, remember
+from spreeze.tuning.space import free_options, obstacle, space_of, too_short
 from spreeze.tuning.trial import Rates
 
 TROUBLED = ("--algo", "tests.faults.plugins:ALGORITHM", "--env", "tests.faults.plugins:ENVIRONMENT")
@@ -44,9 +45,9 @@ def test_the_batch_of_an_algorithm_without_a_critical_one_is_left_alone() -> Non
 
 
 def test_parts_can_be_parted_where_there_are_two_and_two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "usable_cores", lambda: (0, 1))
+    monkeypatch.setattr(space, "usable_cores", lambda: (0, 1))
     assert space_of(request(), stage_of(request())).split == "critic=cpu,actor=cpu"
-    monkeypatch.setattr(session, "usable_cores", lambda: (0,))
+    monkeypatch.setattr(space, "usable_cores", lambda: (0,))
     assert "devices" not in space_of(request(), stage_of(request())).free
 
 
@@ -77,7 +78,7 @@ def test_tuning_takes_a_tenth_of_a_run_at_most(run: dict[str, Any], rates: Rates
 def test_what_was_found_is_known_for_the_same_request_only() -> None:
     one, other = request(run={"samplers": 1}), request(run={"samplers": 2})
     found = Found({"batch_size": 512}, 1.0, 1.5, 7)
-    keep_data(session.KIND, key_of(one, 0), vars(found))
+    remember(one, 0, found)
     assert known(one, 0) == found
     assert known(one, 1) is None
     assert known(other, 0) is None
@@ -87,8 +88,8 @@ def test_what_was_found_is_known_for_the_same_request_only() -> None:
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"options": 3}', '{"options": {"seed": 1}, "first": 1, "best": 1}'])
 def test_a_damaged_memory_is_none(text: str) -> None:
     settings = request(run={"samplers": 3})
-    keep_data(session.KIND, key_of(settings, 0), {})
-    (cache_folder() / session.KIND / f"{key_of(settings, 0)}.json").write_text(text)
+    keep_data(KIND, key_of(settings, 0), {})
+    (cache_folder() / KIND / f"{key_of(settings, 0)}.json").write_text(text)
     assert known(settings, 0) is None
 
 
