@@ -26,7 +26,8 @@ STORE_ROWS = 200_000
 FIRST_LIMIT_S, BEGIN_LIMIT_S, MEASURE_LIMIT_S = 90.0, 10.0, 4.0
 """Until the first updates, of the first trial, which may compile what later ones find, and of those; until another."""
 SETTLE_S, MEASURE_S = 0.25, 0.8
-LOOK_S = 0.001
+LOOK_S, CLOSE_LOOK_S = 0.02, 0.001
+"""Between two looks at the counters: while time passes, and while the end of an update is waited for."""
 
 
 class TrialError(SpreezeError):
@@ -132,12 +133,8 @@ class Trials:
             self._nursery.start(spec, memory.fds)
         counters = memory.counters
 
-        def check() -> None:
-            self._check()
-            complaint(hub)
-
-        def advance(ready: Callable[[], bool], limit_s: float) -> bool:
-            return wait(ready, limit_s, check)
+        def advance(ready: Callable[[], bool], limit_s: float, look_s: float = LOOK_S) -> bool:
+            return wait(ready, limit_s, look_s, lambda: (self._check(), complaint(hub)))
 
         calls = memory.sizes.updates_per_call
         limit_s, self._limit_s = self._limit_s, BEGIN_LIMIT_S
@@ -155,10 +152,10 @@ class Trials:
         return last.rates_since(first)
 
 
-def edge(counters: Counters, advance: Callable[[Callable[[], bool], float], bool]) -> None:
+def edge(counters: Counters, advance: Callable[[Callable[[], bool], float, float], bool]) -> None:
     """Wait for the end of an update."""
     begun = counters.updates
-    advance(lambda: counters.updates > begun, MEASURE_LIMIT_S)
+    advance(lambda: counters.updates > begun, MEASURE_LIMIT_S, CLOSE_LOOK_S)
 
 
 def shortened(stage: Stage, chosen: Sizes) -> Stage:
@@ -171,14 +168,14 @@ def shortened(stage: Stage, chosen: Sizes) -> Stage:
     return dataclasses.replace(stage, stores=stores, evaluate=None, warmup=warmup)
 
 
-def wait(ready: Callable[[], bool], limit_s: float, check: Callable[[], None]) -> bool:
-    """Look until `ready`, for at most `limit_s`; return whether it was."""
+def wait(ready: Callable[[], bool], limit_s: float, look_s: float, check: Callable[[], object]) -> bool:
+    """Look until `ready`, for at most `limit_s`; return whether it was. `check` may raise."""
     deadline = time.monotonic() + limit_s
     while not ready():
         if time.monotonic() >= deadline:
             return False
         check()
-        time.sleep(LOOK_S)
+        time.sleep(look_s)
     return True
 
 
