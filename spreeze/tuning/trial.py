@@ -133,8 +133,12 @@ class Trials:
             self._nursery.start(spec, memory.fds)
         counters = memory.counters
 
+        def check() -> None:
+            self._check()
+            complaint(hub)
+
         def advance(ready: Callable[[], bool], limit_s: float, look_s: float = LOOK_S) -> bool:
-            return wait(ready, limit_s, look_s, lambda: (self._check(), complaint(hub)))
+            return wait(ready, limit_s, look_s, check)
 
         calls = memory.sizes.updates_per_call
         limit_s, self._limit_s = self._limit_s, BEGIN_LIMIT_S
@@ -168,7 +172,7 @@ def shortened(stage: Stage, chosen: Sizes) -> Stage:
     return dataclasses.replace(stage, stores=stores, evaluate=None, warmup=warmup)
 
 
-def wait(ready: Callable[[], bool], limit_s: float, look_s: float, check: Callable[[], object]) -> bool:
+def wait(ready: Callable[[], bool], limit_s: float, look_s: float, check: Callable[[], None]) -> bool:
     """Look until `ready`, for at most `limit_s`; return whether it was. `check` may raise."""
     deadline = time.monotonic() + limit_s
     while not ready():
