@@ -36,6 +36,9 @@ class RunOptions:
     (default: the environment's own)."""
     devices: str = "auto"
     """auto, a torch device, or one per learner part: actor=cuda:0,critic=cuda:1."""
+    delay: int | Auto = "auto"
+    """Updates by which parts of a learner in places of their own may see each other late; 0: they take turns
+    (auto: what the algorithm declares)."""
     samplers: int | Auto = "auto"
     """Sampler processes."""
     envs_per_sampler: int | Auto = "auto"

@@ -22,6 +22,7 @@ LIMITS = {
     "steps": (1, 2**62),
     "seconds": (1, 1e9),
     "until_return": (-1e12, 1e12),
+    "delay": (0, 1024),
     "tune_seconds": (1, 3600),
     "evaluate_every": (0, 1e9),
     "evaluate_every_steps": (1, 2**62),
@@ -36,7 +37,7 @@ def check_options(run: RunOptions) -> None:
     """Raise UsageError if a number makes no sense."""
     for name, (least, greatest) in LIMITS.items():
         value = getattr(run, name)
-        if value is not None and not least <= value <= greatest:
+        if value not in (None, "auto") and not least <= value <= greatest:
             raise UsageError(f"--{name.replace('_', '-')} {value:g} is outside [{least:g}, {greatest:g}]")
 
 

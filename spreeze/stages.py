@@ -27,6 +27,8 @@ def build_stages(settings: Settings, spec: EnvironmentSpec) -> Sequence[Stage]:
     """
     algorithm = registry.algorithm(settings.algo)
     stages = list(algorithm.stages(spec, settings.algorithm, batch_size(settings, algorithm)))
+    if not isinstance(settings.run.delay, str):
+        stages = [dataclasses.replace(stage, delay=settings.run.delay) for stage in stages]
     if settings.run.dataset is not None and not reads_dataset(stages):
         raise UsageError(f"--dataset: {settings.algo} learns from no dataset")
     if settings.run.steps is not None:

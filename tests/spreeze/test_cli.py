@@ -153,6 +153,7 @@ def test_a_typo_in_a_file_is_answered_with_the_nearest_word(
         ("run --until-return nan --env pendulum", "--until-return"),
         ("run --evaluation-episodes 0 --env pendulum", "--evaluation-episodes"),
         ("run --seed -1 --env pendulum", "--seed"),
+        ("run --delay -1 --env pendulum", "--delay"),
         ("resume", "RUN"),
         ("resume nowhere", "nowhere"),
         ("eval nowhere", "nowhere"),

@@ -74,3 +74,16 @@ def test_a_learner_is_restarted_from_a_checkpoint_of_its_own_stage_only(second: 
         newest = Checkpoints(checkpoints.folder).commit(checkpoints.begin(), {"stage": index})
         second._before_restart("learner")
         assert second._checkpoint == (str(newest) if index == 1 else "")
+
+
+@pytest.mark.parametrize(("asked", "delay"), [("auto", 0), (3, 3)])
+def test_the_delay_of_a_split_learner_is_the_algorithms_or_the_one_asked_for(asked: int | str, delay: int) -> None:
+    run = {"delay": asked, "devices": "critic=cpu,actor=cpu", "samplers": 1}
+    settings = Settings.from_data({"algo": "sac", "env": "pendulum", "run": run, "algorithm": {"capacity": 1000}})
+    spec, [stage] = prepare(settings)
+    memory = allocate(settings, spec, 0, None)
+    try:
+        assert stage.delay == delay
+        assert {channel.slots for channel in memory.exchanges.values()} == {delay + 2}
+    finally:
+        memory.close()

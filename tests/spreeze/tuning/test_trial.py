@@ -41,8 +41,9 @@ def test_a_trial_runs_the_stage_at_its_ratio_and_leaves_nothing(nursery: Nursery
     assert set(os.listdir("/proc/self/fd")) == files
 
 
-def test_parts_apart_are_tried_too(nursery: Nursery) -> None:
-    assert trials_of(nursery).measure({"devices": "critic=cpu,actor=cpu"}).updates > 1
+@pytest.mark.parametrize("delay", [0, 4])
+def test_parts_apart_are_tried_too(nursery: Nursery, delay: int) -> None:
+    assert trials_of(nursery).measure({"devices": "critic=cpu,actor=cpu", "delay": delay}).updates > 1
 
 
 def test_a_trial_that_fails_says_why_in_a_line_and_the_next_one_works(nursery: Nursery) -> None:
