@@ -66,6 +66,13 @@ def batch_sac(batch: int, short: str, environment: str, minutes: float, seed: in
     return untuned(row, name, f"spreeze SAC, batch {batch:,}", "--batch-size", f"{batch}")
 
 
+def split_sac(delay: int, short: str, environment: str, minutes: float, seed: int) -> Row:
+    """Return our SAC with critic and actor in processes of their own, `delay` updates apart."""
+    row = spreeze_sac(short, environment, minutes, seed)
+    options = ("--devices", "critic=cpu,actor=cpu", "--delay", f"{delay}")
+    return untuned(row, f"split-{delay}-sac-{short}-{seed}", f"spreeze SAC, split, delay {delay}", *options)
+
+
 def in_precision(precision: str, seed: int) -> Row:
     """Return our SAC on HalfCheetah for as many steps and updates in one precision as in the other, in one process."""
     learn = ("--algo", "sac", "--env", "halfcheetah", "--steps", "200000", "--precision", precision)
@@ -84,6 +91,7 @@ def sb3_sac(short: str, environment: str, minutes: float, seed: int) -> Row:
 
 FIRST_SEEDS = range(2)
 """Of the rows that were made before sampling was native, and cannot be made again."""
+DELAYS = (0, 1, 4, 16)
 BATCHES = (1024, 32_768)
 """Beside 256, with which faster-sac- rows are made."""
 ROWS: tuple[Row, ...] = (
@@ -92,5 +100,6 @@ ROWS: tuple[Row, ...] = (
     *(make(*task, seed) for seed in SEEDS for task in (HOPPER, HALFCHEETAH) for make in (faster_sac, sb3_sac)),
     *(tuned_sac(*task, seed) for seed in SEEDS for task in (HOPPER, HALFCHEETAH)),
     *(batch_sac(batch, *task, seed) for seed in SEEDS for task in (HOPPER, HALFCHEETAH) for batch in BATCHES),
+    *(split_sac(delay, *HOPPER, seed) for seed in SEEDS for delay in DELAYS),
     *(in_precision(precision, seed) for seed in SEEDS for precision in ("float32", "bfloat16")),
 )
