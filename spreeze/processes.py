@@ -34,9 +34,10 @@ class ProcessStage:
         self.supervisor = Supervisor(self.memory.roles, self._start, counters, self.journal.say, self._before_restart)
         self._signals: Signals | None = None
         self._save_due = Every(hub.settings.run.checkpoint_every)
-        self._drift = self._watch_drift()
+        self._drift = self._new_drift()
+        self._watch_drift = Watch(self._drift, lambda: self.memory.counters.updates)
 
-    def _watch_drift(self) -> Watch:
+    def _new_drift(self) -> Drift:
         asked, cores = self.journal.settings.run, usable_cores()
         on_cpu = all(place.type == "cpu" for place in part_devices(self.hub.settings.run.devices).values())
         free = asked.tune != "off" and asked.learner_cores == "auto" and on_cpu and "learner" in self.memory.roles
@@ -45,8 +46,7 @@ class ProcessStage:
         def apply(count: int) -> None:
             self.hub.send("learner", "cores", cores=list(cores[:count]))
 
-        drift = Drift(len(self.memory.sizes.learner_cores), choices, apply, self.journal.say)
-        return Watch(drift, lambda: self.memory.counters.updates)
+        return Drift(len(self.memory.sizes.learner_cores), choices, apply, self.journal.say)
 
     def _start(self, role: str, incarnation: int) -> "subprocess.Popen[bytes]":
         inherited = inherited_file(self.hub.folder)
@@ -80,7 +80,7 @@ class ProcessStage:
             signals.check()
             self.supervisor.check()
             self.hub.look(status)
-            self._drift()
+            self._watch_drift()
             if self._save_due() and not self.hub.saver.busy and self.supervisor.alive("learner"):
                 self.hub.saver.request(self.hub.describe)
 
@@ -88,6 +88,8 @@ class ProcessStage:
         for message in self.hub.hear(timeout_s):
             if message.kind == "hello":
                 self.supervisor.heard_hello(message.role, message.data["incarnation"])
+                if message.role == "learner" and message.data["incarnation"] > 1:
+                    self._drift.restarted()
             elif message.kind == "error":
                 self.supervisor.heard_error(message.role, message.data["traceback"])
         self.hub.tell_problems()

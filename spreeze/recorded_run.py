@@ -100,7 +100,7 @@ def train(settings: Settings, folder: Path, steps: int | None, until_return: flo
     """Train in `folder`, with progress as `spreeze run` shows it, to the end or to an evaluation of `until_return`."""
     from spreeze.run import execute
 
-    options = settings.replace(out=folder, steps=steps, until_return=until_return, visualize="none")
+    options = settings.replace(out=folder, steps=steps, until_return=until_return, visualize="none", tune="off")
     with run_folder.claim(folder, fresh=True) as claimed:
         execute(options, claimed)
     return RecordedRun.find(str(folder))

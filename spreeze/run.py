@@ -6,9 +6,9 @@ sampler x N --experience: shared memory--> stores --batches--> learner
 every role --metrics, errors: ZMQ--> orchestrator --stop, save: ZMQ--> every role
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
@@ -30,7 +30,6 @@ from spreeze.stage_memory import StageMemory
 from spreeze.stages import build_stages, reads_dataset
 from spreeze.status import Status
 from spreeze.store_files import restore
-from spreeze.tuning.memory import Record
 from spreeze.tuning.session import Tuner
 
 
@@ -103,14 +102,16 @@ def settings_of(
     journal: Journal,
     signals: Signals,
 ) -> Settings:
-    """The settings of one stage: what is auto as the tuner chose it, before if the stage goes on from a checkpoint."""
-    record, inherited = Record(journal.folder), inherited_file(journal.folder)
-    options: Mapping[str, Any] | None = record.read().get(index)
-    if options is None and checkpoint is None:
-        given, log = inherited if inherited.exists() else None, journal.log.fileno()
-        options = Tuner(settings, spec, index, journal.say, given, log, signals.check).options()
-        record.add(index, options)
-    return settings.replace(**(options or {}))
+    """The settings of one stage: what is auto as the tuner chooses it, or as the stage has gone on so far."""
+    file, left_s = inherited_file(journal.folder), (settings.run.seconds or math.inf) - journal.seconds
+    inherited, log = file if file.exists() else None, journal.log.fileno()
+    tuner = Tuner(settings, spec, index, journal.say, inherited, log, signals.check, left_s)
+    if checkpoint is None:
+        return settings.replace(**tuner.options())
+    manifest = checkpoint.manifest
+    return settings.replace(
+        **tuner.options_of_resumed(manifest["sizes"], manifest.get("devices", settings.run.devices))
+    )
 
 
 def allocate(settings: Settings, spec: EnvironmentSpec, index: int, checkpoint: Checkpoint | None) -> StageMemory:

@@ -96,6 +96,7 @@ class Saver:
         counters = {role: row.tolist() for role, row in rows.items()}
         sizes = vars(memory.sizes) | dict.fromkeys(("learner_cores", "sampler_cores", "updates_per_call"))
         own = {"stage": memory.index, "counters": counters, "sizes": sizes, "stores": self._files.snapshot()}
+        own |= {"devices": memory.settings.run.devices}
         final = self.checkpoints.commit(staging, {**own, **contents})
         kept = [manifest_of(folder) for folder in self.checkpoints.all()]
         self._files.prune(kept)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +38,20 @@ class StageMemory:
         episodes = {name: list(store.load()) for name, store in stage.stores.items() if store.load is not None}
         layouts = {name: self._layout(name, episodes.get(name)) for name in stage.stores}
         check_memory(layouts)
-        self.stores = {name: StoreMemory.create(name, layout) for name, layout in layouts.items()}
-        for name, loaded in episodes.items():
-            fill(self.stores[name], [dict(episode) for episode in loaded])
-        modules = build_modules(stage)
-        self.weights = {name: WeightChannel.create(name, module_layout(m)) for name, m in modules.items()}
-        self.exchanges = self._exchanges()
-        self.roles = self._roles()
-        self.counters = Counters.create(self.roles)
+        self.stores = dict[str, StoreMemory]()
+        self.weights, self.exchanges = dict[str, WeightChannel](), dict[str, WeightChannel]()
+        with ExitStack() as failed:
+            failed.callback(self.close)
+            for name, layout in layouts.items():
+                self.stores[name] = StoreMemory.create(name, layout)
+            for name, loaded in episodes.items():
+                fill(self.stores[name], [dict(episode) for episode in loaded])
+            for name, module in build_modules(stage).items():
+                self.weights[name] = WeightChannel.create(name, module_layout(module))
+            self._make_exchanges()
+            self.roles = self._roles()
+            self.counters = Counters.create(self.roles)
+            failed.pop_all()
 
     def _layout(self, name: str, episodes: Sequence[Mapping[str, Any]] | None) -> StoreLayout:
         store = self.stage.stores[name]
@@ -52,15 +59,15 @@ class StageMemory:
             return StoreLayout.of(store, self.sizes.samplers, self.sizes.envs_per_sampler)
         return dataset_layout(StoreLayout.of(store, 1, 1), sum(len(e["observation"]) for e in episodes))
 
-    def _exchanges(self) -> dict[str, WeightChannel]:
+    def _make_exchanges(self) -> None:
         devices = part_devices(self.settings.run.devices)
         if len(part_names(devices)) < 2:
-            return {}
+            return
         parts = split_parts(self.stage, devices, self.settings.run.seed)
         readers = {name: StoreReader(memory) for name, memory in self.stores.items()}
         layouts = {name: exchange_layout(part, readers) for name, part in parts.items()}
-        slots = self.stage.delay + 2
-        return {name: WeightChannel.create(f"part-{name}", layout, slots) for name, layout in layouts.items()}
+        for name, layout in layouts.items():
+            self.exchanges[name] = WeightChannel.create(f"part-{name}", layout, self.stage.delay + 2)
 
     def _roles(self) -> list[str]:
         samplers = self.sizes.samplers if self.stage.make_source is not None else 0
@@ -72,8 +79,11 @@ class StageMemory:
     @property
     def fds(self) -> list[int]:
         """Every descriptor that a role inherits."""
+        return [self.counters.memory.fd, *self._own_fds()]
+
+    def _own_fds(self) -> list[int]:
         channels = [*self.weights.values(), *self.exchanges.values()]
-        memories = [self.counters.memory, *(s.memory for s in self.stores.values()), *(c.memory for c in channels)]
+        memories = [*(store.memory for store in self.stores.values()), *(channel.memory for channel in channels)]
         return [memory.fd for memory in memories]
 
     def spec(
@@ -131,8 +141,8 @@ class StageMemory:
             channel.reset()
 
     def close(self) -> None:
-        """Give all memory back."""
-        for fd in self.fds:
+        """Give all memory back, or as much as there is of it."""
+        for fd in self.fds if hasattr(self, "counters") else self._own_fds():
             os.close(fd)
 
 
@@ -142,7 +152,7 @@ def split_parts(stage: Stage, devices: Mapping[str, torch.device], seed: int) ->
     Raises:
         UsageError: it has no such parts, or cannot be split.
     """
-    parts = stage.make_learner(LearnerSetup({"*": devices["*"]}, seed, {}))
+    parts = stage.make_learner(LearnerSetup({"*": torch.device("cpu")}, seed, {}))
     if len(parts) == 1:
         return {}
     for name in part_names(devices):

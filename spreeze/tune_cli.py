@@ -43,15 +43,19 @@ def tune(settings: Settings) -> None:
                 console.print(f"stage '{stage.name}' is not tuned: {reason}")
                 continue
             tunable += 1
-            begun, inherited = time.monotonic(), untrained(stages[:index], Path(folder))
-            console.print(f"stage '{stage.name}', at most {settings.run.tune_seconds:g} s")
-            found, climb = Tuner(asked, spec, index, console.print, inherited).search()
-            chosen = Choice(**(vars(climb.trials[0].choice) | found.options))
-            console.print(table(climb.trials, chosen))
-            options = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in found.options.items())
-            console.print(f"chosen in {time.monotonic() - begun:.0f} s, kept for the next run: {options}")
+            tune_stage(Tuner(asked, spec, index, console.print, untrained(stages[:index], Path(folder))), console)
     if not tunable:
         raise UsageError(f"spreeze tune: there is nothing to choose for {settings.algo}")
+
+
+def tune_stage(tuner: Tuner, console: Console) -> None:
+    """Search, show what was tried, and say what was chosen."""
+    begun = time.monotonic()
+    console.print(f"stage '{tuner.stage.name}', about {tuner.settings.run.tune_seconds:g} s")
+    found, climb = tuner.search()
+    console.print(table(climb.trials, Choice(**(vars(climb.trials[0].choice) | found.options))))
+    options = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in found.options.items())
+    console.print(f"chosen in {time.monotonic() - begun:.0f} s, kept for the next run: {options}")
 
 
 def untrained(stages: Sequence[Stage], folder: Path) -> Path | None:

@@ -82,6 +82,15 @@ def open_channel(data: Mapping[str, Any]) -> WeightChannel:
     return WeightChannel(SharedMemory(data["fd"], data["size"]), layout, data["slots"])
 
 
+def inherited_bundles(file: str) -> dict[str, dict[str, Tensor]]:
+    """The bundles in a file of inherited ones; {} of none."""
+    bundles: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in (load_file(file) if file else {}).items():
+        bundle, _, name = key.partition("/")
+        bundles.setdefault(bundle, {})[name] = tensor
+    return bundles
+
+
 class LivelyEnvs:
     """Environments stepped together that call `beat` before every step; what else they offer passes through."""
 
@@ -131,11 +140,7 @@ class RoleContext:
 
     def inherited(self) -> dict[str, dict[str, Tensor]]:
         """Bundles that earlier stages published last."""
-        bundles: dict[str, dict[str, Tensor]] = {}
-        for key, tensor in (load_file(self.spec.inherited) if self.spec.inherited else {}).items():
-            bundle, _, name = key.partition("/")
-            bundles.setdefault(bundle, {})[name] = tensor
-        return bundles
+        return inherited_bundles(self.spec.inherited)
 
     def fresh_modules(self) -> FreshModules:
         """The stage's bundles, following what the learner publishes."""

@@ -6,11 +6,12 @@ else wants the machine, or when an environment's physics becomes dearer as a pol
 
 import statistics
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-DRIFT, PATIENCE = 0.25, 10
-"""Share by which updates per second must differ from what they were, and for how many looks in a row."""
+DRIFT, PATIENCE = 0.25, 20
+"""Share by which updates per second must differ from what they were, by the median of so many looks."""
 REFERENCE_LOOKS = 20
 """Looks whose median is what updates per second were."""
 SETTLE_LOOKS, TRY_LOOKS = 2, 5
@@ -44,8 +45,8 @@ class Drift:
     ) -> None:
         self.cores = cores
         self._choices, self._apply, self._say = tuple(choices), apply, say
-        self._reference: list[float] = []
-        self._off = self._rest = self._skip = 0
+        self._reference, self._last = list[float](), deque[float](maxlen=PATIENCE)
+        self._rest = self._skip = 0
         self._trying: list[Candidate] = []
         self._tried: list[Candidate] = []
 
@@ -62,16 +63,30 @@ class Drift:
         else:
             self._compare(updates_per_second)
 
+    def restarted(self) -> None:
+        """The learner begins anew with the cores that it was given first: give it the chosen ones again."""
+        self._tried, self._trying = [], []
+        self._begin_anew()
+        self._change(self.cores)
+
+    def _begin_anew(self) -> None:
+        self._reference = []
+        self._last.clear()
+
     def _compare(self, rate: float) -> None:
         if len(self._reference) < REFERENCE_LOOKS:
             self._reference.append(rate)
             return
-        usual = statistics.median(self._reference)
-        self._off = self._off + 1 if abs(rate / usual - 1) > DRIFT else 0
-        if self._off >= PATIENCE:
-            self._say(f"{rate:,.0f} updates/s instead of {usual:,.0f}: trying other numbers of learner cores")
-            others = [Candidate(count) for count in self._choices if count != self.cores]
-            self._off, self._tried, self._trying = 0, [], [Candidate(self.cores), *others]
+        self._last.append(rate)
+        usual, now = statistics.median(self._reference), statistics.median(self._last)
+        if len(self._last) == PATIENCE and abs(now / usual - 1) > DRIFT:
+            self._say(f"{now:,.0f} updates/s instead of {usual:,.0f}: trying other numbers of learner cores")
+            self._tried, self._trying = [], [Candidate(count) for count in (self.cores, *self._others())]
+
+    def _others(self) -> list[int]:
+        """A few other numbers of cores: every one takes some seconds, in which the run may be slower."""
+        near = (self.cores - 1, self.cores + 1, self.cores // 2, 2 * self.cores)
+        return sorted({count for count in near if count in self._choices and count != self.cores})
 
     def _try(self, rate: float) -> None:
         candidate = self._trying[0]
@@ -89,7 +104,8 @@ class Drift:
         best = max(others, key=lambda one: one.rate)
         chosen = best if best.rate > GAIN * before.rate else before
         self._change(chosen.cores)
-        self.cores, self._reference, self._rest = chosen.cores, [], REST_LOOKS
+        self.cores, self._rest = chosen.cores, REST_LOOKS
+        self._begin_anew()
         found = ", ".join(f"{one.cores}: {one.rate:,.0f}" for one in self._tried)
         self._say(f"learner cores: {chosen.cores} (updates/s by cores: {found})")
 

@@ -1,52 +1,58 @@
-"""What the tuner has found: kept for a machine and a request in the cache, and for a run in its folder."""
+"""What the tuner has found, kept in the cache for a machine and a request."""
 
-import json
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 
-from spreeze.cache import cache_key, keep_data, kept_data
-from spreeze.config import Settings
+from spreeze import registry
+from spreeze.cache import cache_folder, cache_key, keep_data, kept_data
+from spreeze.config import RunOptions, Settings, from_plain
+from spreeze.contract import Stage
+from spreeze.devices import part_devices
+from spreeze.errors import SpreezeError
 from spreeze.journal import machine, versions
-from spreeze.sizing import usable_cores
+from spreeze.sizing import sizes
 from spreeze.tuning.space import OPTIONS
+from spreeze.tuning.trial import Rates
 
-KIND, FORMAT = "tuning", 1
+KIND, FORMAT = "tuning", 2
+LOOK_S = 0.2
 
 
 @dataclass(frozen=True)
 class Found:
-    """What the tuner has chosen for a stage."""
+    """What the tuner has found for a stage."""
 
     options: dict[str, Any]
-    first: float
-    """Progress of the rules of thumb."""
-    best: float
-    """Progress of what was chosen."""
-    trials: int
+    """Chosen; {} where one trial showed that the stage is too short."""
+    gain: float
+    """Progress of what was chosen over that of the rules of thumb."""
+    env_steps: float
+    """Per second, by the rules of thumb."""
+    updates: float
+    """Per second, by the rules of thumb."""
+
+    @property
+    def rates(self) -> Rates:
+        """Those of the rules of thumb."""
+        return Rates(self.env_steps, self.updates, 0.0, 0.0)
 
 
 def key_of(settings: Settings, index: int) -> str:
-    """The name under which the result is kept."""
-    data = settings.to_data()
-    run = {name: data["run"][name] for name in (*OPTIONS, "replay_ratio", "stores", "dataset")}
+    """The name under which the result is kept: whatever changes rates, but no seed and no limit of a run."""
+    algorithm, data = registry.algorithm(settings.algo), settings.to_data()
+    run = {name: data["run"][name] for name in (*OPTIONS, "replay_ratio", "stores", "dataset", "delay", "tune_seconds")}
+    about = {"range": asdict(algorithm.batch_size), "critical": algorithm.critical_batch}
+    switches = {name: value for name, value in os.environ.items() if name.startswith("SPREEZE_NO_")}
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    where = {"machine": machine(), "cores": list(usable_cores()), "gpus": gpus, "versions": versions()}
-    return cache_key(format=FORMAT, **where, **(data | {"run": run}), stage=index)
-
-
-def known(settings: Settings, index: int) -> Found | None:
-    """What was found before on this machine for these settings."""
-    data = kept_data(KIND, key_of(settings, index))
-    with suppress(TypeError, ValueError, AttributeError):
-        found = Found(**(data or {}))
-        if found.options.keys() <= set(OPTIONS):
-            return found
-    return None
+    where = {"machine": machine(), "gpus": gpus, "versions": versions(), "switches": switches}
+    return cache_key(format=FORMAT, **where, **about, **(data | {"run": run}), stage=index)
 
 
 def remember(settings: Settings, index: int, found: Found) -> None:
@@ -54,23 +60,45 @@ def remember(settings: Settings, index: int, found: Found) -> None:
     keep_data(KIND, key_of(settings, index), vars(found))
 
 
-class Record:
-    """What was chosen for the stages of a run, in its folder: a resumed run goes on with the same."""
+def known(settings: Settings, stage: Stage, index: int) -> Found | None:
+    """What was found before on this machine for these settings, if it can be obeyed still."""
+    try:
+        found = Found(**(kept_data(KIND, key_of(settings, index)) or {}))
+        fits = found.options.keys() <= set(OPTIONS) and obeyable(settings, stage, found.options)
+        return found if fits and min(found.gain, found.updates) > 0 else None
+    except (TypeError, AttributeError):
+        return None
 
-    def __init__(self, folder: Path) -> None:
-        self._file = folder / "tuned.json"
 
-    def read(self) -> dict[int, dict[str, Any]]:
-        """Options by number of the stage."""
-        try:
-            data = json.loads(self._file.read_text())
-            return {int(stage): dict(options) for stage, options in data.items()}
-        except (OSError, ValueError, TypeError, AttributeError):
-            return {}
+def obeyable(settings: Settings, stage: Stage, options: dict[str, Any]) -> bool:
+    """Whether a run of this stage could be given these options here."""
+    try:
+        changed = settings.replace(**options)
+        from_plain(RunOptions, changed.to_data()["run"])
+        part_devices(changed.run.devices)
+        sizes(changed, registry.algorithm(settings.algo), stage)
+    except SpreezeError:
+        return False
+    return True
 
-    def add(self, index: int, options: Mapping[str, Any]) -> None:
-        """Keep the options of a stage."""
-        data = {str(stage): options for stage, options in (self.read() | {index: dict(options)}).items()}
-        part = self._file.with_suffix(".part")
-        part.write_text(json.dumps(data))
-        part.replace(self._file)
+
+@contextmanager
+def alone(settings: Settings, index: int, check: Callable[[], None]) -> Iterator[None]:
+    """Wait until no other process looks for the same: runs that start together would measure each other."""
+    file = cache_folder() / KIND / f"{key_of(settings, index)}.lock"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        yield
+        return
+    try:
+        while True:
+            with suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            check()
+            time.sleep(LOOK_S)
+        yield
+    finally:
+        os.close(lock)

@@ -12,30 +12,39 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Self
 
 import msgpack
 import torch
 
+from spreeze.errors import SpreezeError
 from spreeze.roles.context import RoleSpec
 from spreeze.roles.main import die_with_parent, play
 from spreeze.supervisor import THREAD_VARIABLES, WAITING, death, python_path
 
 MAX_BYTES, MAX_FDS = 1 << 20, 250
 END_LIMIT_MS = 5000
+IMPORT_LIMIT_S, FORK_LIMIT_S, LOOK_S = 120.0, 10.0, 0.1
+WELL = b"+"
 ROLE_MODULES = ("spreeze.roles.sampler", "spreeze.roles.learner")
 
 
+class TrialError(SpreezeError):
+    """A setting cannot be run; the message says why in a line."""
+
+
 class Nursery:
-    """The orchestrator's end: starts roles and ends them.
+    """The orchestrator's end: starts roles and ends them; `check` is called while it waits, and may raise."""
 
-    Raises:
-        ChildProcessError: the interpreter died, or dies later.
-    """
+    def __init__(self, modules: Sequence[str], log: int, check: Callable[[], None] = lambda: None) -> None:
+        """Start the interpreter and wait until it has imported everything.
 
-    def __init__(self, modules: Sequence[str], log: int) -> None:
+        Raises:
+            TrialError: it died, or takes too long.
+        """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for end in (ours, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MAX_BYTES)
@@ -52,19 +61,39 @@ class Nursery:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
-        self._socket, self._children = ours, list[int]()
-        if not ours.recv(16):
-            ours.close()
-            raise ChildProcessError(f"the process that forks the roles of trials {death(self._process.wait())}")
+        self._socket, self._check, self._children = ours, check, list[int]()
+        try:
+            self._hear(IMPORT_LIMIT_S)
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End everything."""
         self.end_children()
         self._process.kill()
         self._process.wait()
         self._socket.close()
+
+    def _hear(self, limit_s: float) -> list[int]:
+        """Wait for an answer, and return the descriptors that it carries."""
+        deadline = time.monotonic() + limit_s
+        while not select.select([self._socket], [], [], LOOK_S)[0]:
+            self._check()
+            if time.monotonic() >= deadline:
+                raise TrialError(f"the process that forks the roles of trials gave no answer in {limit_s:g} s")
+        answer, received, _, _ = socket.recv_fds(self._socket, 1024, 1)
+        if not answer:
+            raise TrialError(f"the process that forks the roles of trials {death(self._process.wait())}")
+        if answer != WELL:
+            raise TrialError(answer.decode(errors="replace"))
+        return received
 
     @property
     def pid(self) -> int:
@@ -75,17 +104,14 @@ class Nursery:
         """Have a child play `spec`, which names descriptors among `fds`.
 
         Raises:
-            ChildProcessError: the nursery has died.
+            TrialError: it cannot be started.
         """
-        data = spec.to_data() | {"parent": self.pid}
+        request = msgpack.packb([spec.to_data() | {"parent": self.pid}, list(fds)])
         try:
-            socket.send_fds(self._socket, [msgpack.packb([data, list(fds)])], list(fds))
-            answer, received, _, _ = socket.recv_fds(self._socket, 16, 1)
+            socket.send_fds(self._socket, [request], list(fds))
+            self._children += self._hear(FORK_LIMIT_S)
         except OSError as error:
-            raise ChildProcessError(f"the process that forks the roles of trials is gone: {error}") from error
-        if not answer:
-            raise ChildProcessError("the process that forks the roles of trials has died")
-        self._children += received
+            raise TrialError(f"a role cannot be forked: {error}") from error
 
     def end_children(self) -> None:
         """Kill every role and wait for its end."""
@@ -114,7 +140,12 @@ def serve(connection: socket.socket) -> None:
         if not request:
             return
         data, named = msgpack.unpackb(request)
-        child = os.fork()
+        try:
+            child = os.fork()
+        except OSError as error:
+            connection.send(f"a role cannot be forked: {error}".encode())
+            close_all(received)
+            continue
         if child == 0:
             connection.close()
             code = 1
@@ -123,12 +154,17 @@ def serve(connection: socket.socket) -> None:
             finally:
                 os._exit(code)
         watch = os.pidfd_open(child)
-        socket.send_fds(connection, [b"+"], [watch])
-        for descriptor in (watch, *received):
-            os.close(descriptor)
+        socket.send_fds(connection, [WELL], [watch])
+        close_all([watch, *received])
         with suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
+
+
+def close_all(descriptors: Sequence[int]) -> None:
+    """Close them."""
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def main(words: Sequence[str]) -> None:
@@ -140,7 +176,7 @@ def main(words: Sequence[str]) -> None:
         importlib.import_module(module)
     torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # the first optimiser imports for more than a second
     with socket.socket(fileno=int(number)) as connection:
-        connection.send(b"ready")
+        connection.send(WELL)
         serve(connection)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 from spreeze.contract import Range
 from spreeze.tuning.trial import Rates, TrialError
 
+USUAL_S = 2.0
+"""Of a trial, before one shows how long it takes here."""
 GAIN = 1.02
 """By how much a step must better the progress, since trials scatter."""
 
@@ -44,15 +46,17 @@ class Space:
     max_calls: int = 1
     """Greatest number of updates per call; 1 where there is no GPU."""
 
-    def holds(self, choice: Choice) -> bool:
-        """Whether `choice` lies within."""
-        return (
-            1 <= choice.samplers <= self.max_samplers
-            and 1 <= choice.envs_per_sampler <= self.max_envs
-            and 1 <= choice.learner_cores <= self.cores
-            and self.batch.minimum <= choice.batch_size <= self.batch.maximum
-            and 1 <= choice.updates_per_call <= self.max_calls
-        )
+    def holds(self, name: str, value: Any) -> bool:
+        """Whether an option may have this value."""
+        limits = {
+            "samplers": (1, self.max_samplers),
+            "envs_per_sampler": (1, self.max_envs),
+            "learner_cores": (1, self.cores),
+            "batch_size": (self.batch.minimum, self.batch.maximum),
+            "updates_per_call": (1, self.max_calls),
+        }
+        least, greatest = limits.get(name, (value, value))
+        return bool(least <= value <= greatest)
 
 
 @dataclass(frozen=True)
@@ -78,12 +82,16 @@ def steps_for(limit: str, choice: Choice, space: Space) -> Iterator[Mapping[str,
     batch, cores, split = choice.batch_size, choice.learner_cores, choice.devices == space.split
     if limit == "learner":
         yield {"batch_size": 2 * batch}
-        yield {"updates_per_call": 4 * choice.updates_per_call}
+        yield {"updates_per_call": min(4 * choice.updates_per_call, space.max_calls)}
         if cores < space.cores and not split:
             yield {"learner_cores": cores + 1, "samplers": max(min(choice.samplers, space.cores - cores - 1), 1)}
             yield {"learner_cores": space.cores}
         if space.split and not split:
-            yield {"devices": space.split}
+            yield {
+                "devices": space.split,
+                "learner_cores": 2,
+                "samplers": max(min(choice.samplers, space.cores - 2), 1),
+            }
         yield {"envs_per_sampler": 2 * choice.envs_per_sampler}
     else:
         yield {"envs_per_sampler": 2 * choice.envs_per_sampler}
@@ -93,6 +101,7 @@ def steps_for(limit: str, choice: Choice, space: Space) -> Iterator[Mapping[str,
         yield {"samplers": 2 * choice.samplers}
         yield {"batch_size": batch // 2}
         yield {"envs_per_sampler": choice.envs_per_sampler // 2}
+        yield {"updates_per_call": max(choice.updates_per_call // 4, 1)}
 
 
 def neighbours(choice: Choice, limit: str, space: Space) -> Iterator[Choice]:
@@ -102,7 +111,7 @@ def neighbours(choice: Choice, limit: str, space: Space) -> Iterator[Choice]:
         for change in steps_for(who, choice, space):
             allowed = {name: value for name, value in change.items() if name in space.free}
             found = dataclasses.replace(choice, **allowed)
-            if allowed and found != choice and space.holds(found):
+            if found != choice and all(space.holds(*option) for option in allowed.items()):
                 yield found
 
 
@@ -158,7 +167,7 @@ class Search:
             return first
         again = [self._try(trial.choice) if self._time_for(1) else trial for trial in (best, first)]
         means = [
-            dataclasses.replace(trial, progress=(trial.progress + more.progress) / 2)
+            dataclasses.replace(trial, progress=(trial.progress + more.progress) / 2) if more.rates else trial
             for trial, more in zip((best, first), again, strict=True)
         ]
         return max(means, key=lambda trial: trial.progress)
@@ -177,4 +186,4 @@ class Search:
         return trial
 
     def _time_for(self, count: int) -> bool:
-        return self._clock() + count * self._longest < self._deadline
+        return self._clock() + count * max(self._longest, USUAL_S) < self._deadline

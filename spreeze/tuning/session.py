@@ -1,6 +1,8 @@
 """The tuner: what is known already, or a search where nothing is."""
 
+import math
 import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,14 +10,19 @@ from typing import Any
 from spreeze import registry
 from spreeze.config import Settings
 from spreeze.contract import EnvironmentSpec
+from spreeze.roles.context import inherited_bundles
+from spreeze.signals import Interrupted
 from spreeze.sizing import sizes
 from spreeze.stages import build_stages
-from spreeze.tuning.memory import Found, known, remember
-from spreeze.tuning.nursery import Nursery
+from spreeze.tuning.memory import Found, alone, known, obeyable, remember
+from spreeze.tuning.nursery import Nursery, TrialError
 from spreeze.tuning.report import in_words
 from spreeze.tuning.search import Search, Trial
 from spreeze.tuning.space import first_choice, obstacle, space_of, too_short
-from spreeze.tuning.trial import Rates, TrialError, Trials
+from spreeze.tuning.trial import Rates, Trials
+
+OF_THE_MACHINE = ("learner_cores", "updates_per_call")
+"""Options that a resumed run may choose anew."""
 
 
 class Tuner:
@@ -30,37 +37,44 @@ class Tuner:
         inherited: Path | None = None,
         log: int | None = None,
         check: Callable[[], None] = lambda: None,
+        left_s: float = math.inf,
     ) -> None:
         self.settings, self.stage = settings, build_stages(settings, spec)[index]
         self._spec, self._index, self._say, self._check = spec, index, say, check
-        self._inherited, self._log = inherited, log
+        self._inherited, self._log, self._left_s = inherited, log, left_s
 
     def options(self) -> Mapping[str, Any]:
         """The options chosen: kept ones, or measured now; {} where the tuner has nothing to say."""
-        mode, limit_s = self.settings.run.tune, self.settings.run.tune_seconds
+        mode = self.settings.run.tune
         if mode == "off" or obstacle(self.settings, self.stage) or self._too_short():
             return {}
-        found = known(self.settings, self._index) if mode == "auto" else None
-        if found is None:
-            self._say(f"tuning stage '{self.stage.name}', at most {limit_s:g} s, once (--tune off leaves it out)")
-            try:
-                found, _ = self.search()
-            except (TrialError, ChildProcessError) as error:
-                self._say(f"not tuned: {error}")
-                return {}
+        with alone(self.settings, self._index, self._check):
+            found = known(self.settings, self.stage, self._index) if mode == "auto" else None
+            if found is None or (not found.options and not self._too_short(found.rates)):
+                found = self._found()
+        if found is None or not found.options:
+            return {}
         chosen = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in found.options.items())
-        self._say(f"tuned: {chosen} ({found.best / found.first - 1:+.0%} progress over the rules of thumb)")
+        self._say(f"tuned: {chosen} ({found.gain - 1:+.0%} progress over the rules of thumb)")
         return found.options
+
+    def options_of_resumed(self, kept: Mapping[str, Any], devices: str) -> Mapping[str, Any]:
+        """The options of a stage that goes on with the sizes `kept` and with `devices`, and those of the machine."""
+        options = {"batch_size": int(kept["batch_size"]), "devices": devices}
+        if not obeyable(self.settings, self.stage, options):
+            options.pop("devices")
+        found = known(self.settings, self.stage, self._index) if self.settings.run.tune != "off" else None
+        return options | {name: found.options[name] for name in OF_THE_MACHINE if found and name in found.options}
 
     def search(self) -> tuple[Found, Search]:
         """Try settings for at most `--tune-seconds` and keep the best one; only the first where a stage is short.
 
         Raises:
             TrialError: not even the rules of thumb can be run.
-            ChildProcessError: the process that forks roles has died.
         """
-        settings, algorithm = self.settings, registry.algorithm(self.settings.algo)
-        space, chosen = space_of(settings, self.stage), sizes(settings, algorithm, self.stage)
+        begun, settings, algorithm = time.monotonic(), self.settings, registry.algorithm(self.settings.algo)
+        inherited = inherited_bundles(str(self._inherited or ""))
+        space, chosen = space_of(settings, self.stage, inherited), sizes(settings, algorithm, self.stage)
         with self._nursery() as nursery:
             trials = Trials(settings, self._spec, self._index, self._inherited, nursery, check=self._check)
             climb = Search(
@@ -68,16 +82,32 @@ class Tuner:
                 lambda choice: trials.measure(choice.options(space.free)),
                 algorithm.critical_batch,
                 self._tell,
-                settings.run.tune_seconds,
+                settings.run.tune_seconds - (time.monotonic() - begun),
             )
             best = climb.run(first_choice(settings, chosen), self._too_short)
-        found = Found(best.choice.options(space.free), climb.trials[0].progress, best.progress, len(climb.trials))
-        if len(climb.trials) > 1:
-            remember(settings, self._index, found)
+        first = climb.trials[0]
+        assert first.rates is not None, "otherwise the search raises"
+        options = {} if self._too_short(first.rates) else best.choice.options(space.free)
+        found = Found(options, best.progress / first.progress, first.rates.env_steps, first.rates.updates)
+        remember(settings, self._index, found)
         return found, climb
 
+    def _found(self) -> Found | None:
+        limit_s = self.settings.run.tune_seconds
+        self._say(f"tuning stage '{self.stage.name}', about {limit_s:g} s, once (--tune off leaves it out)")
+        try:
+            found, _ = self.search()
+        except Interrupted:
+            raise
+        except Exception as error:  # whatever is wrong, the run may do without
+            self._say(f"not tuned: {type(error).__name__ * (not isinstance(error, TrialError))} {error}".rstrip())
+            return None
+        if not found.options:
+            self._say("not tuned: the stage is too short for that")
+        return found
+
     def _too_short(self, rates: Rates | None = None) -> bool:
-        return self.settings.run.tune == "auto" and too_short(self.settings, self.stage, rates)
+        return self.settings.run.tune == "auto" and too_short(self.settings, self.stage, self._left_s, rates)
 
     def _tell(self, trial: Trial) -> None:
         self._say(f"  {in_words(trial)}")
@@ -85,9 +115,9 @@ class Tuner:
     def _nursery(self) -> Nursery:
         modules = preloaded(self.settings)
         if self._log is not None:
-            return Nursery(modules, self._log)
+            return Nursery(modules, self._log, self._check)
         with open(os.devnull, "wb") as nothing:
-            return Nursery(modules, nothing.fileno())
+            return Nursery(modules, nothing.fileno(), self._check)
 
 
 def preloaded(settings: Settings) -> list[str]:

@@ -1,17 +1,21 @@
 """What may be chosen for a stage, and when it is worth the time."""
 
 import math
+from collections.abc import Mapping
 
 import torch
+from torch import Tensor
 
 from spreeze import registry
 from spreeze.config import Settings
-from spreeze.contract import LearnerSetup, Stage
-from spreeze.devices import part_devices
+from spreeze.contract import LearnerSetup, Stage, Until
+from spreeze.devices import part_devices, part_names
 from spreeze.sizing import Sizes, usable_cores
 from spreeze.tuning.search import Choice, Space
 from spreeze.tuning.trial import Rates
 
+Inherited = Mapping[str, Mapping[str, Tensor]]
+"""Bundles that earlier stages published last."""
 SAMPLING = ("samplers", "envs_per_sampler")
 OPTIONS = (*SAMPLING, "learner_cores", "batch_size", "updates_per_call", "devices")
 WORTH = 10
@@ -29,6 +33,8 @@ def free_options(settings: Settings, stage: Stage) -> frozenset[str]:
         free -= set(SAMPLING)
     if algorithm.critical_batch is None or algorithm.batch_size.minimum == algorithm.batch_size.maximum:
         free.discard("batch_size")
+    if len(part_names(part_devices(run.devices))) > 1 or part_devices(run.devices)["*"].type != "cuda":
+        free.discard("updates_per_call")
     return frozenset(free)
 
 
@@ -38,27 +44,29 @@ def obstacle(settings: Settings, stage: Stage) -> str:
         return "a serial run has one size"
     if any(store.kind == "queue" for store in stage.stores.values()):
         return "the sizes of a stage that takes from a queue are part of its algorithm"
+    if stage.make_source is None and stage.until == Until():
+        return "nobody knows how long it takes"
     if not free_options(settings, stage):
         return "all sizes are given"
     return ""
 
 
-def too_short(settings: Settings, stage: Stage, rates: Rates | None = None) -> bool:
-    """Whether tuning would take a good part of the stage, by its limits and, if they are known, its rates."""
-    run, until = settings.run, stage.until
+def too_short(settings: Settings, stage: Stage, left_s: float, rates: Rates | None = None) -> bool:
+    """Whether tuning would take a good part of the stage, by what is left of the run and, if known, its rates."""
+    until, enough_s = stage.until, WORTH * settings.run.tune_seconds
     if rates is None:
         few = (until.env_steps or SHORT_STEPS) < SHORT_STEPS or (until.updates or SHORT_UPDATES) < SHORT_UPDATES
-        return few or (run.seconds or math.inf) < WORTH * run.tune_seconds
+        return few or left_s < enough_s
     steps_s = until.env_steps / rates.env_steps if until.env_steps and rates.env_steps else math.inf
     updates_s = until.updates / rates.updates if until.updates and rates.updates else math.inf
-    return min(steps_s, updates_s) < WORTH * run.tune_seconds
+    return min(left_s, steps_s, updates_s) < enough_s
 
 
-def space_of(settings: Settings, stage: Stage) -> Space:
+def space_of(settings: Settings, stage: Stage, inherited: Inherited) -> Space:
     """Within which limits the stage may be tuned."""
-    cores, device = len(usable_cores()), part_devices("auto")["*"]
+    cores, device = len(usable_cores()), part_devices(settings.run.devices)["*"]
     free = free_options(settings, stage)
-    split = split_devices(stage, device) if "devices" in free else ""
+    split = split_devices(stage, device, inherited) if "devices" in free else ""
     return Space(
         free=free if split else free - {"devices"},
         cores=cores,
@@ -69,9 +77,9 @@ def space_of(settings: Settings, stage: Stage) -> Space:
     )
 
 
-def split_devices(stage: Stage, device: torch.device) -> str:
+def split_devices(stage: Stage, device: torch.device, inherited: Inherited) -> str:
     """The `--devices` that gives each of two parts a place of its own; empty where there is none."""
-    parts = list(stage.make_learner(LearnerSetup({"*": torch.device("cpu")}, 0, {})))
+    parts = list(stage.make_learner(LearnerSetup({"*": torch.device("cpu")}, 0, inherited)))
     places = torch.cuda.device_count() if device.type == "cuda" else len(usable_cores())
     if len(parts) != 2 or places < 2:
         return ""

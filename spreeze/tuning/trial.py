@@ -12,7 +12,9 @@ from typing import Any
 from spreeze import registry
 from spreeze.config import Settings
 from spreeze.contract import EnvironmentSpec, Stage
+from spreeze.devices import part_devices
 from spreeze.errors import SpreezeError
+from spreeze.graphs import WARM_CALLS
 from spreeze.sizing import Sizes, sizes
 from spreeze.stage_hub import runtime_folder
 from spreeze.stage_memory import StageMemory
@@ -20,18 +22,18 @@ from spreeze.stages import build_stages
 from spreeze.transport.counters import STOP, WAITED, Counters
 from spreeze.transport.messages import Hub
 from spreeze.tuning.nursery import Nursery
+from spreeze.tuning.nursery import TrialError as TrialError
 
-STORE_ROWS = 200_000
-"""Rows of a store that is drawn at random: enough for draws to miss the caches, and allocated in no time."""
-FIRST_LIMIT_S, BEGIN_LIMIT_S, MEASURE_LIMIT_S = 90.0, 10.0, 4.0
+CALLS, CUDA_CALLS = 2, WARM_CALLS + 2
+"""Of the learner, before its rate is measured: on a GPU the first ones are eager, and one captures a graph."""
+STORE_ROWS, STORE_BLOCKS = 200_000, 8
+"""Rows of a store that is drawn at random: enough for draws to miss the caches, and allocated in no time; and blocks of
+every sampler that it has room for."""
+FIRST_LIMIT_S, BEGIN_LIMIT_S, MEASURE_LIMIT_S = 90.0, 6.0, 4.0
 """Until the first updates, of the first trial, which may compile what later ones find, and of those; until another."""
 SETTLE_S, MEASURE_S = 0.25, 0.8
 LOOK_S, CLOSE_LOOK_S = 0.02, 0.001
 """Between two looks at the counters: while time passes, and while the end of an update is waited for."""
-
-
-class TrialError(SpreezeError):
-    """A setting cannot be run; the message says why in a line."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ class Trials:
         with ExitStack() as opened:
             try:
                 memory = self._memory(changes)
-            except (SpreezeError, OSError) as error:
+            except (SpreezeError, OSError, RuntimeError) as error:  # PyTorch's, when a device has no memory left
                 raise TrialError(str(error).splitlines()[0]) from error
             opened.callback(memory.close)
             folder = runtime_folder()
@@ -142,7 +144,8 @@ class Trials:
 
         calls = memory.sizes.updates_per_call
         limit_s, self._limit_s = self._limit_s, BEGIN_LIMIT_S
-        if not advance(lambda: counters.updates >= 2 * calls, limit_s):
+        first_calls = CUDA_CALLS if on_cuda(memory.settings) else CALLS
+        if not advance(lambda: counters.updates >= first_calls * calls, limit_s):
             raise TrialError(f"made {counters.updates} updates in {limit_s:g} s")
         advance(lambda: False, SETTLE_S)
         edge(counters, advance)
@@ -162,10 +165,17 @@ def edge(counters: Counters, advance: Callable[[Callable[[], bool], float, float
     advance(lambda: counters.updates > begun, MEASURE_LIMIT_S, CLOSE_LOOK_S)
 
 
+def on_cuda(settings: Settings) -> bool:
+    """Whether a part of the learner computes on a GPU."""
+    return any(place.type == "cuda" for place in part_devices(settings.run.devices).values())
+
+
 def shortened(stage: Stage, chosen: Sizes) -> Stage:
     """The stage with small stores, a warm-up of one block, without evaluations."""
+    block = stage.block_rows or chosen.block_steps * chosen.envs_per_sampler
+    rows = max(STORE_ROWS, STORE_BLOCKS * block * chosen.samplers)
     stores = {
-        name: dataclasses.replace(store, capacity=min(store.capacity, STORE_ROWS)) if store.kind == "replay" else store
+        name: dataclasses.replace(store, capacity=min(store.capacity, rows)) if store.kind == "replay" else store
         for name, store in stage.stores.items()
     }
     warmup = min(stage.warmup, chosen.block_steps * chosen.envs_per_sampler)

@@ -155,3 +155,15 @@ def test_steps_that_help_whoever_limits_come_first() -> None:
 def test_the_winner_was_measured_twice() -> None:
     best, search = searched(Machine())
     assert [trial.choice for trial in search.trials].count(best.choice) == 2
+
+
+def test_an_option_given_beyond_the_limits_does_not_stop_the_search() -> None:
+    space = Space(frozenset({"batch_size"}), 2, Range(256, 16, 65536), max_samplers=8)
+    beyond = dataclasses.replace(FIRST, samplers=16, updates_per_call=8)
+    assert {one.batch_size for one in neighbours(beyond, "learner", space)} == {512, 128}
+
+
+def test_parts_apart_get_cores_of_their_own() -> None:
+    space = Space(ALL | {"devices"}, 4, Range(256, 16, 65536), split="critic=cpu,actor=cpu")
+    apart = [one for one in neighbours(dataclasses.replace(FIRST, samplers=3), "learner", space) if "=" in one.devices]
+    assert apart == [Choice(2, 16, 2, 256, 1, "critic=cpu,actor=cpu")]

@@ -61,6 +61,30 @@ def test_stores_that_do_not_fit_are_a_problem_of_the_trial(nursery: Nursery) -> 
 
 
 def test_a_dead_nursery_is_told(tmp_path: Path) -> None:
-    with (tmp_path / "log").open("wb") as log, pytest.raises(ChildProcessError, match="exit code 1"):
+    with (tmp_path / "log").open("wb") as log, pytest.raises(TrialError, match="exit code 1"):
         Nursery(("no_such_module",), log.fileno())
     assert b"no_such_module" in (tmp_path / "log").read_bytes()
+
+
+def test_a_nursery_that_hangs_hears_signals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "hanging.py").write_text("import time\ntime.sleep(60)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def check() -> None:
+        raise KeyboardInterrupt
+
+    with open(os.devnull, "wb") as nothing, pytest.raises(KeyboardInterrupt):
+        Nursery(("hanging",), nothing.fileno(), check)
+    assert [child for child in psutil.Process().children() if "hanging" in child.cmdline()] == []
+
+
+def test_descriptors_of_a_stage_that_cannot_be_made_are_given_back(nursery: Nursery, monkeypatch: Any) -> None:
+    trials, files = trials_of(nursery), set(os.listdir("/proc/self/fd"))
+
+    def fail(*given: Any) -> None:
+        raise RuntimeError("out of memory\nand more")
+
+    monkeypatch.setattr("spreeze.stage_memory.split_parts", fail)
+    with pytest.raises(TrialError, match=r"^out of memory$"):
+        trials.measure({"devices": "critic=cpu,actor=cpu"})
+    assert set(os.listdir("/proc/self/fd")) == files
