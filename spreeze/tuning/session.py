@@ -45,13 +45,12 @@ class Tuner:
 
     def options(self) -> Mapping[str, Any]:
         """The options chosen: kept ones, or measured now; {} where the tuner has nothing to say."""
-        mode = self.settings.run.tune
-        if mode == "off" or obstacle(self.settings, self.stage) or self._too_short():
+        if self.settings.run.tune == "off" or obstacle(self.settings, self.stage):
             return {}
-        with alone(self.settings, self._index, self._check):
-            found = known(self.settings, self.stage, self._index) if mode == "auto" else None
-            if found is None or (not found.options and not self._too_short(found.rates)):
-                found = self._found()
+        found = self._known()
+        if found is None and not self._too_short():
+            with alone(self.settings, self._index, self._check):
+                found = self._known() or self._found()
         if found is None or not found.options:
             return {}
         chosen = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in found.options.items())
@@ -91,6 +90,13 @@ class Tuner:
         found = Found(options, best.progress / first.progress, first.rates.env_steps, first.rates.updates)
         remember(settings, self._index, found)
         return found, climb
+
+    def _known(self) -> Found | None:
+        """What is known of this request, unless it was too short then and is no longer."""
+        if self.settings.run.tune == "again":
+            return None
+        found = known(self.settings, self.stage, self._index)
+        return found if found and (found.options or self._too_short(found.rates)) else None
 
     def _found(self) -> Found | None:
         limit_s = self.settings.run.tune_seconds
