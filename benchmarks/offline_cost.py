@@ -112,7 +112,8 @@ def compare(kit: Side, own: Side, counts: Counts, pairs: Iterable[tuple[str, str
     measured: dict[tuple[str, str, str], tuple[list[float], list[float]]] = {}
     for peer, ours in pairs:
         step_costs(kit, own, peer, ours, WARM)
-    for _ in range(counts.repetitions):
+    for repetition in range(1, counts.repetitions + 1):
+        print(f"round {repetition} of {counts.repetitions}", file=sys.stderr, flush=True)
         for peer, ours in pairs:
             for piece, both in step_costs(kit, own, peer, ours, counts).items():
                 columns = measured.setdefault((peer, ours, piece), ([], []))
@@ -182,10 +183,15 @@ def rate(own: Side, dtype: str, counts: Counts) -> float:
     return PRODUCT / 1e6 / own.ms("product", dtype, counts.products)
 
 
+def title(threads: int) -> str:
+    """Of a table."""
+    return "1 thread" if threads == 1 else f"{threads} threads"
+
+
 def cost_table(costs: Iterable[Cost], threads: int) -> Table:
     """Both sides beside each other; the spread is that of the ratio over repetitions."""
     heads = ("peer", "ours", "per gradient step", "peer [ms]", "ours [ms]", "ratio", "spread")
-    table = Table(*heads, title=f"{threads} threads")
+    table = Table(*heads, title=title(threads))
     for cost in costs:
         ratios = cost.ratios()
         spread = (f"{statistics.median(ratios):.2f}", f"{min(ratios):.2f} to {max(ratios):.2f}") if ratios else ("", "")
@@ -195,9 +201,7 @@ def cost_table(costs: Iterable[Cost], threads: int) -> Table:
 
 def anatomy_table(found: Iterable[Anatomy], threads: int) -> Table:
     """Where our time goes, and what the matrix products alone would take."""
-    table = Table(
-        "ours", "piece", "ms", "GFLOP", "float32 limit [ms]", "bfloat16 limit [ms]", title=f"{threads} threads"
-    )
+    table = Table("ours", "piece", "ms", "GFLOP", "float32 limit [ms]", "bfloat16 limit [ms]", title=title(threads))
     for one in found:
         for piece, ms in one.ms.items():
             limits = [f"{one.limit_ms(piece, dtype):.2f}" for dtype in one.gflops]
