@@ -162,12 +162,16 @@ def stage_sizes(settings: Settings, stage: Stage, checkpoint: Checkpoint | None)
     return Sizes(**(vars(own) | {name: value for name, value in kept.items() if value is not None}))
 
 
-def newest_checkpoint(folder: Path, say: Callable[[str], None]) -> Checkpoint:
-    """The newest intact checkpoint of a run; what is damaged is said.
+def newest_checkpoint(folder: Path, say: Callable[[str], None]) -> Checkpoint | None:
+    """The newest intact checkpoint of a run; what is damaged is said. None: it ended before it saved anything.
 
     Raises:
-        CheckpointError: there is none.
+        CheckpointError: there is none that is intact.
     """
+    saved = folder / "checkpoints"
+    if not saved.exists() or not any(saved.iterdir()):
+        say("nothing was saved: the run begins anew")
+        return None
     damaged: list[str] = []
     found = Checkpoints(folder / "checkpoints").newest_intact(damaged)
     for line in damaged:

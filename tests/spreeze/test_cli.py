@@ -285,6 +285,13 @@ def test_a_run_without_an_intact_checkpoint_is_not_resumed(run: Path, capsys: py
     assert "holds no intact checkpoint; start anew with" in capsys.readouterr().err
 
 
+def test_a_run_that_saved_nothing_begins_anew(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.rmtree(run / "checkpoints")
+    assert main(["resume", str(run), "--steps", "300"]) == 0
+    assert "nothing was saved: the run begins anew" in capsys.readouterr().out
+    assert 300 <= read_summary(run)["env_steps"] < 1000
+
+
 def test_a_damaged_checkpoint_is_told_and_the_one_before_resumed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["resume", str(run), "--steps", "500"]) == 0
     newest = sorted(run.glob("checkpoints/checkpoint-*"))[-1]
