@@ -41,9 +41,12 @@ def run_of(curve: Curve) -> Run:
 
 
 def ledger_runs(path: Path, only: str) -> list[Curve]:
-    """Return the online runs of a ledger whose name holds `only`."""
+    """Return the online runs of a ledger whose name holds one of the patterns of `only`, parted by commas."""
+    patterns = [pattern.strip() for pattern in only.split(",")]
     entries = campaign_ledger.read(path).values()
-    return campaign_ledger.curves(entry for entry in entries if only in entry["row"] and "dataset" not in entry)
+    return campaign_ledger.curves(
+        entry for entry in entries if any(p in entry["row"] for p in patterns) and "dataset" not in entry
+    )
 
 
 def chosen_runs(args: argparse.Namespace) -> list[Run]:
@@ -93,7 +96,12 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ledger", type=Path, default=ROOT / "benchmarks" / "ledger.jsonl")
-    parser.add_argument("--only", default="", metavar="PATTERN", help="rows of the ledger whose name holds this")
+    parser.add_argument(
+        "--only",
+        default="",
+        metavar="PATTERN",
+        help="rows of the ledger whose name holds this, or one of several parted by commas",
+    )
     parser.add_argument("--runs", type=Path, nargs="+", default=[], metavar="FOLDER", help="instead of the ledger")
     parser.add_argument("--target", action="append", default=[], metavar="NAME=RETURN", help="of an environment")
     parser.add_argument("--window", type=float, default=60.0, help="seconds of smoothing; 0: single evaluations")

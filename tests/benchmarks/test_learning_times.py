@@ -121,3 +121,13 @@ def test_the_share_of_seeds_rises_by_one_at_each_that_reaches_the_target(times: 
     shares = importlib.import_module("learning_figure").shares
     found = shares(runs(times, "ours", 60.0, 30.0, None, 90.0), 10.0, 0.0)
     assert found == ([0.0, 0.5, 1.0, 1.5, 100 / 60], [0.0, 0.25, 0.5, 0.75, 0.75])
+
+
+def test_rows_are_chosen_by_several_patterns(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(root / "benchmarks"))
+    learning = importlib.import_module("learning")
+    ledger = root / "benchmarks" / "ledger.jsonl"
+    one, other = (learning.ledger_runs(ledger, only) for only in ("sb3-sac-hopper", "faster-sac-halfcheetah"))
+    both = learning.ledger_runs(ledger, "sb3-sac-hopper, faster-sac-halfcheetah")
+    assert {curve.environment for curve in one} != {curve.environment for curve in other}
+    assert len(both) == len(one) + len(other) >= 2
