@@ -84,7 +84,9 @@ class Nursery:
     def _hear(self, limit_s: float) -> list[int]:
         """Wait for an answer, and return the descriptors that it carries."""
         deadline = time.monotonic() + limit_s
-        while not select.select([self._socket], [], [], LOOK_S)[0]:
+        answered = select.poll()  # `select` itself cannot serve descriptors beyond 1023
+        answered.register(self._socket, select.POLLIN)
+        while not answered.poll(1000 * LOOK_S):
             self._check()
             if time.monotonic() >= deadline:
                 raise TrialError(f"the process that forks the roles of trials gave no answer in {limit_s:g} s")
