@@ -173,7 +173,7 @@ def newest_checkpoint(folder: Path, say: Callable[[str], None]) -> Checkpoint | 
         say("nothing was saved: the run begins anew")
         return None
     damaged: list[str] = []
-    found = Checkpoints(folder / "checkpoints").newest_intact(damaged)
+    found = Checkpoints(saved).newest_intact(damaged)
     for line in damaged:
         say(f"{line}; using the one before")
     if found is None:

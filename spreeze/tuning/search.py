@@ -72,7 +72,7 @@ class Trial:
 def progress(updates: float, batch: int, critical_batch: float | None) -> float:
     """P = U B / (B + B*): updates per second, each worth 1 / (1 + B* / B) of one with unlimited rows.
 
-    McCandlish et al., arXiv 1812.06162, equation 2.7. Without a critical batch, updates per second.
+    The form is that of McCandlish et al., arXiv 1812.06162. Without a critical batch, updates per second.
     """
     return updates if critical_batch is None else updates * batch / (batch + critical_batch)
 
