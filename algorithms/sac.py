@@ -275,6 +275,7 @@ def stages(spec: EnvironmentSpec, config: SACConfig, batch_size: int) -> Sequenc
             make_learner=lambda setup: learner(spec, config, setup, batch_size),
             pace=Pace(ratio=Range(16, 0.25, 1024)),
             warmup=config.warmup,
+            delay=1,
             until=Until(env_steps=config.until),
         )
     ]

@@ -109,7 +109,7 @@ def measured(name: str, workload: Workload, args: argparse.Namespace, console: C
         begun = time.monotonic()
         found, climb = Tuner(settings, spec, 0, console.print).search()
         took_s = time.monotonic() - begun
-        space, first = space_of(settings, stage), climb.trials[0].choice
+        space, first = space_of(settings, stage, {}), climb.trials[0].choice
         chosen = Choice(**(vars(first) | found.options))
         with open(os.devnull, "wb") as nothing, Nursery(preloaded(settings), nothing.fileno()) as nursery:
             tried = tried_grid(

@@ -76,7 +76,7 @@ def test_a_learner_is_restarted_from_a_checkpoint_of_its_own_stage_only(second: 
         assert second._checkpoint == (str(newest) if index == 1 else "")
 
 
-@pytest.mark.parametrize(("asked", "delay"), [("auto", 0), (3, 3)])
+@pytest.mark.parametrize(("asked", "delay"), [("auto", 1), (3, 3)])
 def test_the_delay_of_a_split_learner_is_the_algorithms_or_the_one_asked_for(asked: int | str, delay: int) -> None:
     run = {"delay": asked, "devices": "critic=cpu,actor=cpu", "samplers": 1}
     settings = Settings.from_data({"algo": "sac", "env": "pendulum", "run": run, "algorithm": {"capacity": 1000}})
