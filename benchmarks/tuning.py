@@ -155,6 +155,8 @@ def outcome(
     """The numbers of a workload."""
     best = max(finalists["grid"], key=lambda one: one.median)
     [chosen], [first] = finalists["tuned"], finalists["rules"]
+    if not best.median:
+        raise SystemExit(f"tuning.py: {name}: no setting could be run; the messages above say why")
     pairs = [1 - tuned / grid for tuned, grid in zip(chosen.trials, best.trials, strict=True) if grid]
     return {
         "workload": name,
@@ -225,14 +227,14 @@ def main(words: Sequence[str]) -> int:
     """Measure, print the table, write the file."""
     args = parse(words)
     console = Console(width=None if sys.stdout.isatty() else 170, highlight=False)
-    results = []
+    results: list[dict[str, Any]] = []
+    about = {"machine": campaign_ledger.machine(), "commit": campaign_ledger.commit_of(Path(__file__).parents[1])}
     for name in args.workloads:
         console.print(name)
         results.append(measured(name, WORKLOADS[name], args, console))
-    console.print(table(results))
-    if args.json:
-        about = {"machine": campaign_ledger.machine(), "commit": campaign_ledger.commit_of(Path(__file__).parents[1])}
-        args.json.write_text(json.dumps(about | {"workloads": results}, indent=1) + "\n", encoding="utf-8")
+        console.print(table(results))
+        if args.json:
+            args.json.write_text(json.dumps(about | {"workloads": results}, indent=1) + "\n", encoding="utf-8")
     return 0
 
 
