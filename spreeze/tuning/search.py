@@ -2,9 +2,10 @@
 
 import dataclasses
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from spreeze.contract import Range
 from spreeze.tuning.trial import Rates, TrialError
@@ -77,42 +78,53 @@ def progress(updates: float, batch: int, critical_batch: float | None) -> float:
     return updates if critical_batch is None else updates * batch / (batch + critical_batch)
 
 
-def steps_for(limit: str, choice: Choice, space: Space) -> Iterator[Mapping[str, Any]]:
-    """Changes that may help whoever limits a run, in the order of their promise."""
-    batch, cores, split = choice.batch_size, choice.learner_cores, choice.devices == space.split
+class Step(NamedTuple):
+    """A change of one kind, that may help whoever limits a run."""
+
+    kind: str
+    change: Mapping[str, Any]
+
+
+def steps_for(limit: str, choice: Choice, space: Space, factor: int = 2) -> Iterator[Step]:
+    """Changes that may help whoever limits a run, in the order of their promise; sizes grow and fall by `factor`."""
+    batch, cores, envs, split = (
+        choice.batch_size,
+        choice.learner_cores,
+        choice.envs_per_sampler,
+        choice.devices == space.split,
+    )
     if limit == "learner":
-        yield {"batch_size": 2 * batch}
-        yield {"updates_per_call": min(4 * choice.updates_per_call, space.max_calls)}
+        yield Step("larger batch", {"batch_size": min(factor * batch, int(space.batch.maximum))})
+        calls = {"updates_per_call": min(2 * factor * choice.updates_per_call, space.max_calls)}
+        yield Step("more updates a call", calls)
         if cores < space.cores and not split:
-            yield {"learner_cores": cores + 1, "samplers": max(min(choice.samplers, space.cores - cores - 1), 1)}
-            yield {"learner_cores": space.cores}
+            fewer = max(min(choice.samplers, space.cores - cores - 1), 1)
+            yield Step("one more learner core", {"learner_cores": cores + 1, "samplers": fewer})
+            yield Step("all cores for the learner", {"learner_cores": space.cores})
         if space.split and not split:
-            yield {
-                "devices": space.split,
-                "learner_cores": 2,
-                "samplers": max(min(choice.samplers, space.cores - 2), 1),
-            }
-        yield {"envs_per_sampler": 2 * choice.envs_per_sampler}
+            fewer = max(min(choice.samplers, space.cores - 2), 1)
+            yield Step("parts apart", {"devices": space.split, "learner_cores": 2, "samplers": fewer})
+        yield Step("more environments", {"envs_per_sampler": factor * envs})
     else:
-        yield {"envs_per_sampler": 2 * choice.envs_per_sampler}
-        yield {"samplers": choice.samplers + 1}
+        yield Step("more environments", {"envs_per_sampler": factor * envs})
+        yield Step("one more sampler", {"samplers": choice.samplers + 1})
         if cores > 1:
-            yield {"learner_cores": cores - 1, "samplers": choice.samplers + 1}
-        yield {"samplers": 2 * choice.samplers}
-        yield {"batch_size": batch // 2}
-        yield {"envs_per_sampler": choice.envs_per_sampler // 2}
-        yield {"updates_per_call": max(choice.updates_per_call // 4, 1)}
+            yield Step("a core for samplers", {"learner_cores": cores - 1, "samplers": choice.samplers + 1})
+        yield Step("more samplers", {"samplers": factor * choice.samplers})
+        yield Step("smaller batch", {"batch_size": max(batch // factor, int(space.batch.minimum))})
+        yield Step("fewer environments", {"envs_per_sampler": envs // factor})
+        yield Step("fewer updates a call", {"updates_per_call": max(choice.updates_per_call // (2 * factor), 1)})
 
 
-def neighbours(choice: Choice, limit: str, space: Space) -> Iterator[Choice]:
-    """Settings one step away: those that help whoever limits, then those that would help the other."""
+def neighbours(choice: Choice, limit: str, space: Space, factor: int = 2) -> Iterator[tuple[str, Choice]]:
+    """Kinds of steps and where they lead: those that help whoever limits, then those that would help the other."""
     other = "samplers" if limit == "learner" else "learner"
     for who in (limit, other):
-        for change in steps_for(who, choice, space):
+        for kind, change in steps_for(who, choice, space, factor):
             allowed = {name: value for name, value in change.items() if name in space.free}
             found = dataclasses.replace(choice, **allowed)
             if found != choice and all(space.holds(*option) for option in allowed.items()):
-                yield found
+                yield kind, found
 
 
 class Search:
@@ -131,6 +143,7 @@ class Search:
         self._measure, self._critical, self._heard, self._clock = measure, critical_batch, heard, clock
         self._deadline, self._longest = clock() + seconds, 0.0
         # Longest of the trials after the first, which may have compiled what later ones find.
+        self._failures, self._liked, self._factor = Counter[str](), "", 2
 
     def run(self, first: Choice, enough: Callable[[Rates], bool] = lambda rates: False) -> Trial:
         """Return the best setting found, with its mean progress if it was measured again; the first if it is `enough`.
@@ -148,18 +161,28 @@ class Search:
         return self._confirmed(begun, best)
 
     def _step(self, best: Trial) -> Trial | None:
-        assert best.rates is not None, "failed trials are never the best"
         tried = {trial.choice for trial in self.trials}
-        for choice in neighbours(best.choice, best.rates.limit, self.space):
+        for kind, choice in self._in_order(best):
             if choice in tried:
                 continue
             tried.add(choice)
             trial = self._try(choice)
             if trial.progress > GAIN * best.progress:
+                self._factor = 2 * self._factor if kind == self._liked else 4
+                self._liked = kind
                 return trial
+            self._failures[kind] += 1
             if not self._time_for(3):
                 return None
         return None
+
+    def _in_order(self, best: Trial) -> list[tuple[str, Choice]]:
+        """What helped last comes first, and farther; of the others, what has failed less often."""
+        assert best.rates is not None, "failed trials are never the best"
+        limit, space = best.rates.limit, self.space
+        farther = [n for n in neighbours(best.choice, limit, space, self._factor) if n[0] == self._liked]
+        steps = neighbours(best.choice, limit, space)
+        return farther + sorted(steps, key=lambda step: (step[0] != self._liked, self._failures[step[0]]))
 
     def _confirmed(self, first: Trial, best: Trial) -> Trial:
         """The better of the two, each measured once more: the luckiest of many trials looks better than it is."""

@@ -148,8 +148,22 @@ def test_a_first_setting_that_cannot_run_is_an_error() -> None:
 
 def test_steps_that_help_whoever_limits_come_first() -> None:
     space = Space(ALL, 2, Range(256, 16, 65536))
-    assert next(neighbours(FIRST, "learner", space)).batch_size == 512
-    assert next(neighbours(FIRST, "samplers", space)).envs_per_sampler == 32
+    assert next(neighbours(FIRST, "learner", space))[1].batch_size == 512
+    assert next(neighbours(FIRST, "samplers", space))[1].envs_per_sampler == 32
+
+
+def test_what_helped_is_tried_again_at_once_and_farther() -> None:
+    """With a slow environment the batch falls: from 256 to 128, then to 32, then to the least, 16."""
+    _, search = searched(Machine(cores=1, step=5e-3), free=frozenset({"batch_size", "envs_per_sampler"}))
+    falling = [trial.choice.batch_size for trial in search.trials if trial.choice.envs_per_sampler == 16]
+    assert falling[:4] == [256, 128, 32, 16]
+
+
+def test_a_step_that_failed_waits_for_the_others() -> None:
+    _, search = searched(Machine(cores=1, step=5e-3))
+    more = [index for index, trial in enumerate(search.trials) if trial.choice.envs_per_sampler == 32]
+    least = next(index for index, trial in enumerate(search.trials) if trial.choice.batch_size == 16)
+    assert len([index for index in more if index < least]) == 1
 
 
 def test_the_winner_was_measured_twice() -> None:
@@ -160,10 +174,11 @@ def test_the_winner_was_measured_twice() -> None:
 def test_an_option_given_beyond_the_limits_does_not_stop_the_search() -> None:
     space = Space(frozenset({"batch_size"}), 2, Range(256, 16, 65536), max_samplers=8)
     beyond = dataclasses.replace(FIRST, samplers=16, updates_per_call=8)
-    assert {one.batch_size for one in neighbours(beyond, "learner", space)} == {512, 128}
+    assert {one.batch_size for _, one in neighbours(beyond, "learner", space)} == {512, 128}
 
 
 def test_parts_apart_get_cores_of_their_own() -> None:
     space = Space(ALL | {"devices"}, 4, Range(256, 16, 65536), split="critic=cpu,actor=cpu")
-    apart = [one for one in neighbours(dataclasses.replace(FIRST, samplers=3), "learner", space) if "=" in one.devices]
+    steps = neighbours(dataclasses.replace(FIRST, samplers=3), "learner", space)
+    apart = [one for _, one in steps if "=" in one.devices]
     assert apart == [Choice(2, 16, 2, 256, 1, "critic=cpu,actor=cpu")]
