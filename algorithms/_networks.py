@@ -11,11 +11,11 @@ LOG_STD_MIN, LOG_STD_MAX = -5.0, 2.0
 """Bounds of the log standard deviation, before the tanh."""
 
 
-def mlp(sizes: Sequence[int]) -> nn.Sequential:
-    """Linear layers of these sizes with ReLU between them."""
+def mlp(sizes: Sequence[int], between: type[nn.Module] = nn.ReLU) -> nn.Sequential:
+    """Linear layers of these sizes with ReLU, or what is given, between them."""
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(sizes):
-        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+        layers += [nn.Linear(inputs, outputs), between()]
     return nn.Sequential(*layers[:-1])
 
 

@@ -67,8 +67,10 @@ def batch_sac(batch: int, short: str, environment: str, minutes: float, seed: in
 
 
 def apart(delay: int | None, seed: int) -> Row:
-    """Return our SAC on HalfCheetah for a number of steps, critic and actor in processes of their own, `delay` updates
-    apart; None: in one process. Returns are compared at equal steps, so that work beside it does no harm."""
+    """Return our SAC on HalfCheetah with critic and actor in processes of their own, `delay` updates apart.
+
+    None: in one process. Returns are compared at equal steps, so that work beside it does no harm.
+    """
     options = ("--algo", "sac", "--env", "halfcheetah", "--steps", "200000", "--visualize", "none", "--tune", "off")
     parts = () if delay is None else ("--devices", "critic=cpu,actor=cpu", "--delay", f"{delay}")
     command = ("{python}", "-m", "spreeze", "run", *options, *parts, "--seed", "{seed}", "--out", "{out}")
@@ -86,6 +88,28 @@ def in_precision(precision: str, seed: int) -> Row:
     return Row(name, command, "HalfCheetah-v5", f"spreeze SAC, {precision}, 200,000 steps", seed, 4.0)
 
 
+def on_policy(short: str, environment: str, seed: int, *options: str) -> Row:
+    """Return our PPO for a million steps, with the settings of docs/ppo.md."""
+    learn = ("--algo", "ppo", "--env", short, "--steps", "1000000", "--visualize", "none", *options)
+    command = ("{python}", "-m", "spreeze", "run", *learn, "--seed", "{seed}", "--out", "{out}")
+    return Row(f"spreeze-ppo-{short}-{seed}", command, environment, "spreeze PPO", seed, 8.0)
+
+
+def deterministic(seed: int) -> Row:
+    """Return our TD3 on HalfCheetah for as many steps as Stable-Baselines3's."""
+    learn = ("--algo", "td3", "--env", "halfcheetah", "--steps", f"{TD3_STEPS}", "--visualize", "none")
+    command = ("{python}", "-m", "spreeze", "run", *learn, "--seed", "{seed}", "--out", "{out}")
+    return Row(f"spreeze-td3-halfcheetah-{seed}", command, "HalfCheetah-v5", "spreeze TD3", seed, 15.0)
+
+
+def sb3_steps(algorithm: str, short: str, environment: str, steps: int, minutes: float, seed: int) -> Row:
+    """Return Stable-Baselines3's PPO (settings of its zoo) or TD3 (defaults) for a number of steps."""
+    options = ("--env", environment, "--steps", f"{steps}", "--seed", "{seed}", "--out", "{out}")
+    command = ("{peers}", "benchmarks/peers/sb3_steps.py", algorithm, *options)
+    label = f"Stable-Baselines3 {algorithm.upper()}"
+    return Row(f"sb3-{algorithm}-{short}-{seed}", command, environment, label, seed, minutes)
+
+
 def sb3_sac(short: str, environment: str, minutes: float, seed: int) -> Row:
     """Return Stable-Baselines3's SAC with its defaults on an environment."""
     options = ("--env", environment, "--seconds", f"{60 * minutes:g}", "--seed", "{seed}", "--out", "{out}")
@@ -95,9 +119,10 @@ def sb3_sac(short: str, environment: str, minutes: float, seed: int) -> Row:
 
 FIRST_SEEDS = range(2)
 """Of the rows that were made before sampling was native, and cannot be made again."""
-EARLY = [(short, environment, 5.0) for short, environment, _ in (HOPPER, HALFCHEETAH)]
-"""For how fast returns rise: HalfCheetah passes 4000 and Hopper 2000 within three minutes."""
+EARLY = [(short, environment, 6.0) for short, environment, _ in (HOPPER, HALFCHEETAH)]
+"""For how fast returns rise: HalfCheetah passes 4000 and Hopper 2000 within three minutes; six are worth tuning."""
 DELAYS = (None, 0, 1, 4, 16)
+TD3_STEPS = 200_000
 BATCHES = (256, 1024, 32_768)
 ROWS: tuple[Row, ...] = (
     *(spreeze_sac(*PENDULUM, seed) for seed in SEEDS),
@@ -106,5 +131,13 @@ ROWS: tuple[Row, ...] = (
     *(tuned_sac(*task, seed) for seed in SEEDS for task in EARLY),
     *(batch_sac(batch, *task, seed) for seed in SEEDS for task in EARLY for batch in BATCHES),
     *(apart(delay, seed) for seed in SEEDS for delay in DELAYS),
+    *(on_policy(short, environment, seed) for seed in SEEDS for short, environment, _ in (HOPPER, HALFCHEETAH)),
+    *(
+        sb3_steps("ppo", short, environment, 1_000_000, 30.0, seed)
+        for seed in SEEDS
+        for short, environment, _ in (HOPPER, HALFCHEETAH)
+    ),
+    *(deterministic(seed) for seed in SEEDS),
+    *(sb3_steps("td3", "halfcheetah", "HalfCheetah-v5", TD3_STEPS, 50.0, seed) for seed in SEEDS),
     *(in_precision(precision, seed) for seed in SEEDS for precision in ("float32", "bfloat16")),
 )

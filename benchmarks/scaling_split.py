@@ -36,8 +36,8 @@ from spreeze.preflight import prepare
 from spreeze.transport.weights import WeightChannel
 
 GPU_BATCH, GPU_ROWS, PCIE_BYTES_S = 32_768, 540_000.0, 12e9
-"""Rows/s of SAC with that batch on one RTX 6000 Ada, published for UniLab (docs/throughput.md has the source); bytes/s of a
-copy, as PCIe 3.0 x16 gives them."""
+"""Rows/s of SAC with that batch on one RTX 6000 Ada, published for UniLab (docs/throughput.md has the source); bytes/s
+of a copy, as PCIe 3.0 x16 gives them."""
 DESKTOP_CORES, STREAMS = 16, 64
 CPU = torch.device("cpu")
 
@@ -70,9 +70,7 @@ def on_gpus(costs: Costs, rows: float, batch: int, bandwidth: float = PCIE_BYTES
     """The same shares of the work on GPUs that make `rows`/s jointly; weights go to the host and back."""
     update_s, share = batch / rows, costs.critic_s / (costs.critic_s + costs.actor_s)
     copies_s = costs.exchanged_bytes / bandwidth
-    return Costs(
-        batch, share * update_s, (1 - share) * update_s, costs.exchange_s + copies_s, costs.exchanged_bytes
-    )
+    return Costs(batch, share * update_s, (1 - share) * update_s, costs.exchange_s + copies_s, costs.exchanged_bytes)
 
 
 def measured(env: str, batch: int, rounds: int) -> Costs:

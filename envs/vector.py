@@ -11,7 +11,7 @@ import numpy as np
 from spreeze.environment import Transition
 from spreeze.envs._actions import ActionLog
 from spreeze.errors import CheckpointError, EnvironmentFault
-from spreeze.spaces import action_field, observation_field
+from spreeze.spaces import action_field, in_one_array, observation_field
 
 _PLAIN_NUMBERS = frozenset({float, int, np.float64, np.float32})
 
@@ -195,7 +195,12 @@ class SyncVector:
 
     def _array(self, index: int, field: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
         try:
-            array = np.asarray(value, self._dtype if field == "observation" else np.float32)
+            if field == "observation":
+                array = np.asarray(in_one_array(self.observation_space, value), self._dtype)
+            else:
+                array = np.asarray(value, np.float32)
+        except KeyError as error:
+            raise self._fault(index, f"returned an observation without the entry {error}") from None
         except (TypeError, ValueError):
             raise self._fault(index, f"returned the {field} {value!r:.200}, which is not numeric") from None
         if value is None or array.shape != shape:

@@ -10,12 +10,15 @@ from typing import Any
 
 import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space
+from gymnasium.spaces.utils import flatdim, flatten, unflatten
 
 from spreeze.contract import Field
 from spreeze.environment import Environment, VectorEnv
 from spreeze.errors import EnvironmentFault, SpreezeError, UnsupportedSpace
 
 _SERVED = "Box, Discrete, MultiDiscrete, MultiBinary"
+ACTION_MASK = "action_mask"
+"""The entry of a Dict observation that tells which of the discrete actions are allowed, 1 or 0 each."""
 
 
 @singledispatch
@@ -79,10 +82,25 @@ def decode(data: Mapping[str, Any]) -> Space[Any]:
 def observation_field(space: Space[Any]) -> Field:
     """Return shape and dtype of one observation: floats as float32, Discrete as int64, others as they are.
 
+    A Dict becomes one float32 array: its entries in the order of their keys, Discrete ones as one-hot vectors.
+
     Raises:
-        UnsupportedSpace: an observation of `space` is not one array or number.
+        UnsupportedSpace: an observation of `space` is not one array or number, nor a Dict of such.
     """
+    if isinstance(space, Dict):
+        for part in space.spaces.values():
+            observation_field(part)
+        return Field((flatdim(space),))
     return _field("observation", space, scaled=False)
+
+
+def in_one_array(space: Space[Any], observation: Any) -> Any:
+    """Return an observation of a Dict as one array, as `observation_field` says, and others as they are.
+
+    Raises:
+        KeyError: an entry is missing.
+    """
+    return flatten(space, observation) if isinstance(space, Dict) else observation
 
 
 def action_field(space: Space[Any]) -> Field:
@@ -171,7 +189,7 @@ def _field(role: str, space: Space[Any], scaled: bool) -> Field:
         case MultiDiscrete() | MultiBinary():
             return Field(space.shape, str(space.dtype))
     raise UnsupportedSpace(
-        f"the {role} space {space!r:.200} is not served; supported are {_SERVED}: "
+        f"the {role} space {space!r:.200} is not served; supported are {_SERVED}, and Dict for observations: "
         "register the environment with a wrapper that makes it one array, as gymnasium.wrappers.FlattenObservation"
     )
 
@@ -199,11 +217,21 @@ def _try_out(vector: VectorEnv) -> None:
     chooser.seed(0)
     field = observation_field(vector.observation_space)
     action_field(vector.action_space)
-    _check("observation", vector.reset(), (1, *field.shape))
+    seen = vector.reset()
+    _check("observation", seen, (1, *field.shape))
     for _ in range(3):
-        transition = vector.step(np.stack([chooser.sample()]))
-        _check("observation", transition.observation, (1, *field.shape))
+        transition = vector.step(np.stack([chooser.sample(_mask(vector.observation_space, seen[0]))]))
+        seen = transition.observation
+        _check("observation", seen, (1, *field.shape))
         _check("reward", transition.reward, (1,))
+
+
+def _mask(space: Space[Any], observation: np.ndarray) -> np.ndarray | None:
+    """The actions allowed, as `Discrete.sample` takes them; None: all."""
+    if not isinstance(space, Dict) or ACTION_MASK not in space.spaces:
+        return None
+    mask: np.ndarray = unflatten(space, observation)[ACTION_MASK].astype(np.int8)
+    return mask
 
 
 def _check(field: str, values: np.ndarray, shape: tuple[int, ...]) -> None:

@@ -210,7 +210,8 @@ def test_a_saved_learner_goes_on_as_the_original_to_the_bit(
     spec: EnvironmentSpec, stages: Sequence[Stage], index: int, tmp_path: Path
 ) -> None:
     original, restored = Learning(stages, index, seed=1), Learning(stages, index, seed=2)
-    original.update(1)
+    for learning in (original, restored):
+        learning.update(1)  # Of a queue, both take the first segments.
     for name, part in original.parts.items():
         save_part(tmp_path, name, part, 1)
     assert [load_part(tmp_path, name, part) for name, part in restored.parts.items()] == [1] * len(restored.parts)

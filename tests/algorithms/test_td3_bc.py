@@ -9,9 +9,10 @@ from gymnasium.spaces import Box
 from torch import Tensor, nn
 
 from spreeze.algorithms import bc, td3_bc
+from spreeze.algorithms._delayed import CriticPart
 from spreeze.algorithms._networks import TwinCritic
 from spreeze.algorithms.bc import BCConfig
-from spreeze.algorithms.td3_bc import ActorPart, CriticPart, TD3BCConfig, learner, stages
+from spreeze.algorithms.td3_bc import ActorPart, TD3BCConfig, learner, stages
 from spreeze.contract import EnvironmentSpec, Episode, LearnerSetup, Stage
 from spreeze.errors import UnsupportedSpace, UsageError
 from tests.algorithms.logged import ACTION, CPU, OBSERVATION, episode_of, learn, setup_of, spec_of
@@ -62,13 +63,6 @@ def unchanged(module: nn.Module, before: list[Tensor]) -> bool:
     return all(torch.equal(old, new) for old, new in zip(before, module.parameters(), strict=True))
 
 
-def test_the_target_is_the_reward_and_the_discounted_value_of_the_smaller_critic() -> None:
-    critic, _ = parts_of(small(discount=0.9))
-    make_constant(critic.networks.target, (3.0, 2.0))
-    batch = batch_of()
-    torch.testing.assert_close(critic.target(batch), batch["reward"] + 0.9 * (1 - batch["terminated"]) * 2.0)
-
-
 def test_the_target_values_normalised_observations_and_smoothed_actions() -> None:
     critic, _ = parts_of(small())
     nets, batch = critic.networks, batch_of()
@@ -79,30 +73,6 @@ def test_the_target_values_normalised_observations_and_smoothed_actions() -> Non
         action = (nets.target_actor(batch["next_observation"]) + noise).clamp(-1, 1)
         values = nets.target(seen.float(), action).amin(0)
     torch.testing.assert_close(critic.target(batch), batch["reward"] + 0.99 * (1 - batch["terminated"]) * values)
-
-
-def test_target_actions_are_smoothed_by_clipped_noise_and_stay_within_the_space() -> None:
-    critic, _ = parts_of(small(policy_noise=0.4, noise_clip=0.5))
-    smoothed = critic.smoothed(torch.zeros(10_000, 1))
-    assert float(smoothed.abs().max()) == 0.5
-    assert float((smoothed.abs() == 0.5).float().mean()) == pytest.approx(0.211, abs=0.02)  # P(|z| > 1.25)
-    assert float(smoothed[smoothed.abs() < 0.25].std()) == pytest.approx(0.14, abs=0.02)
-    assert float(critic.smoothed(torch.full((1000, 1), 0.9)).max()) == 1.0
-    assert float(critic.smoothed(torch.full((1000, 1), -0.9)).min()) == -1.0
-
-
-def test_without_noise_the_target_action_is_the_target_policys() -> None:
-    critic, _ = parts_of(small(policy_noise=0.0))
-    action = torch.tensor([[0.3], [-0.9]])
-    assert torch.equal(critic.smoothed(action), action)
-
-
-def test_the_critics_loss_is_the_squared_distance_of_each_to_the_target() -> None:
-    critic, _ = parts_of(small())
-    make_constant(critic.networks.critic, (1.0, 4.0))
-    loss, metrics = critic.loss(batch_of(), torch.full((ROWS,), 2.0))
-    assert loss.item() == pytest.approx(1.0 + 4.0)
-    assert float(metrics["value/mean"]) == pytest.approx(2.5)
 
 
 @pytest.mark.parametrize("value", [4.0, -4.0])

@@ -165,12 +165,13 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> list[Look]:
     return looks
 
 
-def play_slowed(folder: Path, phase_s: float, looks: list[Look]) -> dict[str, float]:
+def play_slowed(folder: Path, phase_s: float, tune: str, looks: list[Look]) -> dict[str, float]:
     """A run whose sampler is three times slower in its first phase, and its learner in the second."""
     words = (
         f"run --algo tests.faults.plugins:ALGORITHM --env tests.faults.plugins:ENVIRONMENT --out {folder} --samplers 1 "
         f"--envs-per-sampler 16 --batch-size {BATCH} --replay-ratio {RATIO} --visualize none --capacity 200000 "
-        f"--steps 100000000 --slow-sampler-at 0 --slow-learner-at {phase_s} --slow-for {phase_s} --end {folder}.end"
+        f"--steps 100000000 --slow-sampler-at 0 --slow-learner-at {phase_s} --slow-for {phase_s} --end {folder}.end "
+        f"--tune {tune} --tune-seconds 5"
     )
 
     def end() -> None:
@@ -189,15 +190,22 @@ def play_slowed(folder: Path, phase_s: float, looks: list[Look]) -> dict[str, fl
 
 
 @pytest.mark.parametrize(
-    ("window_s", "phase_s", "tolerance"), [(2.0, 3.0, 0.1), pytest.param(10.0, 15.0, 0.05, marks=pytest.mark.slow)]
+    ("window_s", "phase_s", "tolerance", "tune"),
+    [(2.0, 3.0, 0.1, "off"), (2.0, 3.0, 0.1, "again"), pytest.param(10.0, 15.0, 0.05, "again", marks=pytest.mark.slow)],
 )
 def test_the_ratio_is_held_in_every_window_while_sampler_or_learner_are_three_times_slower(
-    window_s: float, phase_s: float, tolerance: float, tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+    window_s: float,
+    phase_s: float,
+    tolerance: float,
+    tune: str,
+    tmp_path: Path,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(root))
     monkeypatch.setattr(journal, "WINDOW_S", window_s)
     looks = watch(monkeypatch)
-    error = play_slowed(tmp_path / "run", phase_s, looks)
+    error = play_slowed(tmp_path / "run", phase_s, tune, looks)
     assert error["windows"] >= 2 * phase_s - window_s - 2
     assert error["max"] < tolerance
     bound = slack_rows(RATIO, BATCH, BLOCK) + BATCH + RATIO * BLOCK

@@ -1,0 +1,84 @@
+"""The networks of PPO, and the policy that acts with them."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from spreeze.algorithms._distributions import head_of
+from spreeze.algorithms._memory import memory_of
+from spreeze.algorithms._networks import mlp
+from spreeze.algorithms._normalisation import NormalisedValue, Normaliser
+from spreeze.algorithms._observations import Observations
+from spreeze.algorithms.ppo.config import PPOConfig
+from spreeze.contract import EnvironmentSpec, Recurrent, Step
+
+
+class Actor(nn.Module):
+    """From stored observations and a memory to the parameters of a distribution; `version` counts updates."""
+
+    version: Tensor
+
+    def __init__(self, spec: EnvironmentSpec, config: PPOConfig) -> None:
+        super().__init__()
+        self.observations, self.normalises = Observations.of(spec.observation, "PPO"), config.normalise_observations
+        self.normaliser = Normaliser(self.observations.size)
+        self.memory = memory_of(self.observations.size, config.memory)
+        self.body = nn.Sequential(mlp((self.memory.features, *config.hidden), nn.Tanh), nn.Tanh())
+        self.head = head_of(spec.action, config.hidden[-1], config.initial_log_std, "PPO")
+        self.register_buffer("version", torch.zeros(()))
+
+    def features(self, stored: Tensor, is_first: Tensor, state: Recurrent) -> tuple[Tensor, Recurrent]:
+        """What policy and value are computed from (L, B, F) of stored observations, and the memory after them."""
+        seen = self.observations.seen(stored)
+        return self.memory(self.normaliser(seen) if self.normalises else seen, is_first, state)
+
+    def forward(self, features: Tensor, stored: Tensor) -> Tensor:
+        """Parameters (..., P) of the distribution over actions."""
+        found: Tensor = self.head.parameters_of(self.body(features), self.observations.allowed(stored))
+        return found
+
+
+class Critic(nn.Module):
+    """Normalised values of features."""
+
+    def __init__(self, features: int, hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.body = nn.Sequential(mlp((features, *hidden), nn.Tanh), nn.Tanh())
+        self.value = NormalisedValue(hidden[-1])
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Normalised values (...) of features (..., F)."""
+        normalised: Tensor = self.value(self.body(features))
+        return normalised
+
+
+class PPOPolicy:
+    """Samples (sample), or takes the most probable action (mean); what was chosen, and how probably, is stored."""
+
+    def __init__(self, actor: Actor, generator: torch.Generator) -> None:
+        self.actor, self.generator = actor, generator
+
+    def initial_state(self, batch: int) -> Recurrent:
+        """The memory before a first step."""
+        return self.actor.memory.initial_state(batch)
+
+    def act(self, step: Step, state: Recurrent, mode: str) -> tuple[Tensor, Recurrent, Mapping[str, Tensor]]:
+        """Actions, the memory after them and, while sampling, `choice`, `log_probability` and `version`."""
+        features, state = self.actor.features(step.observation[None], step.is_first[None], state)
+        head, parameters = self.actor.head, self.actor(features[0], step.observation)
+        if mode == "mean":
+            return head.action(head.mode(parameters)), state, {}
+        choice = head.sample(parameters, self.generator)
+        extras = {"choice": choice, "log_probability": head.log_probability(parameters, choice)}
+        return head.action(choice), state, extras | {"version": self.actor.version.expand(len(choice))}
+
+
+@torch.no_grad()
+def orthogonal(actor: Actor, critic: Critic, seed: int) -> None:
+    """Orthogonal weights of gain sqrt 2, a hundredth for the policy's last layer, 1 for the value's; zero biases."""
+    random = torch.Generator().manual_seed(seed)
+    last = {actor.head.mean if hasattr(actor.head, "mean") else actor.head.logits: 0.01, critic.value.linear: 1.0}
+    for layer in [m for net in (actor, critic) for m in net.modules() if isinstance(m, nn.Linear)]:
+        nn.init.orthogonal_(layer.weight, last.get(layer, 2**0.5), generator=random)
+        layer.bias.zero_()
