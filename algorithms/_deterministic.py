@@ -25,7 +25,8 @@ class SmoothedValues:
         seen = self.actor.normalised(observation)
         if observation.device.type != "cpu":
             action = (torch.tanh(self.actor.net(seen)) + noise).clamp_(-1, 1)
-            return self.critic(seen, action).amin(0)
+            least: Tensor = self.critic(seen, action).amin(0)
+            return least
         self._prepare(workers(len(seen)))
         values = torch.empty(len(seen))
 
@@ -96,7 +97,7 @@ class PolicyGradients:
 
     def _by_autograd(self, observation: Tensor) -> Tensor:
         seen = self.actor.normalised(observation)
-        loss = -self.critic(seen, torch.tanh(self.actor.net(seen)), frozen=True, members=1).mean()
+        loss: Tensor = -self.critic(seen, torch.tanh(self.actor.net(seen)), frozen=True, members=1).mean()
         self.actor.zero_grad(set_to_none=True)
         loss.backward()
         return loss.detach()

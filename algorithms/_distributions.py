@@ -6,7 +6,7 @@ serves log-probability and entropy. Choices are what is stored and learnt from, 
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -130,7 +130,7 @@ class CategoricalHead(nn.Module):
         return choice.reshape(*parameters.shape[:-1], *self.choice.shape).to(dtype)
 
 
-def head_of(space: Space, features: int, initial_log_std: float, name: str) -> GaussianHead | CategoricalHead:
+def head_of(space: Space[Any], features: int, initial_log_std: float, name: str) -> GaussianHead | CategoricalHead:
     """The head for an action space, for the algorithm `name`.
 
     Raises:

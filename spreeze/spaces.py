@@ -230,8 +230,8 @@ def _mask(space: Space[Any], observation: np.ndarray) -> np.ndarray | None:
     """The actions allowed, as `Discrete.sample` takes them; None: all."""
     if not isinstance(space, Dict) or ACTION_MASK not in space.spaces:
         return None
-    mask: np.ndarray = unflatten(space, observation)[ACTION_MASK].astype(np.int8)
-    return mask
+    entries: Any = unflatten(space, observation)
+    return np.asarray(entries[ACTION_MASK], np.int8)
 
 
 def _check(field: str, values: np.ndarray, shape: tuple[int, ...]) -> None:

@@ -58,7 +58,7 @@ class PPOPart:
         if self.actor.normalises:
             self.actor.normaliser.see(seen[batch["valid"].bool()])
         self.actor.version += 1
-        return metrics | told
+        return {**metrics, **told}
 
     @torch.no_grad()
     def rollout(self, batch: Batch) -> tuple[Rollout, Metrics]:

@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import msgpack
 from spreeze.transport.messages import Line
 
 PR_SET_PDEATHSIG = 1
+AUTOGROUP = Path("/proc/self/autogroup")
 
 
 def die_with_parent(parent: int) -> None:
@@ -37,9 +39,21 @@ def settle(cores: list[int], threads: int, nice: int) -> None:
     import torch
 
     os.sched_setaffinity(0, cores)
-    os.nice(nice)
+    give_way(nice)
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(1)
+
+
+def give_way(nice: int) -> None:
+    """Take less of the cores than others who want them.
+
+    Where the kernel shares the cores among sessions first (`sched_autogroup`), niceness counts within a session only,
+    and a role is alone in its own: the session gives way as well.
+    """
+    os.nice(nice)
+    if nice and os.getsid(0) == os.getpid():
+        with suppress(OSError):
+            AUTOGROUP.write_text(str(nice), encoding="utf-8")
 
 
 def play(data: dict[str, Any]) -> int:

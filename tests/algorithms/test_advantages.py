@@ -10,8 +10,10 @@ DISCOUNT, DECAY = 0.5, 0.8
 
 
 def found(reward: list[float], value: list[float], last: float, terminated: list[int], ended: list[int]) -> Tensor:
-    columns = [torch.tensor(column, dtype=torch.float32)[:, None] for column in (reward, terminated, ended, value)]
-    return advantages(*columns, torch.tensor([last]), DISCOUNT, DECAY)[:, 0]
+    gain, over, cut, expected = (
+        torch.tensor(c, dtype=torch.float32)[:, None] for c in (reward, terminated, ended, value)
+    )
+    return advantages(gain, over, cut, expected, torch.tensor([last]), DISCOUNT, DECAY)[:, 0]
 
 
 def test_advantages_are_decayed_sums_of_what_was_better_than_expected() -> None:
@@ -32,11 +34,7 @@ def test_a_truncated_episode_keeps_the_value_of_its_final_state() -> None:
 def test_streams_do_not_touch_each_other() -> None:
     one, other = [torch.randn(5, 1, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1)]
     nothing, last = torch.zeros(5, 1), torch.zeros(1)
-    both = advantages(
-        *(torch.cat(pair, 1) for pair in ((one, other), (nothing, nothing), (nothing, nothing), (other, one))),
-        torch.zeros(2),
-        DISCOUNT,
-        DECAY,
-    )
+    reward, value, neither = torch.cat((one, other), 1), torch.cat((other, one), 1), torch.zeros(5, 2)
+    both = advantages(reward, neither, neither, value, torch.zeros(2), DISCOUNT, DECAY)
     torch.testing.assert_close(both[:, :1], advantages(one, nothing, nothing, other, last, DISCOUNT, DECAY))
     torch.testing.assert_close(both[:, 1:], advantages(other, nothing, nothing, one, last, DISCOUNT, DECAY))

@@ -1,5 +1,7 @@
 """Heads against torch's distributions, with masks, and for every action space that is served."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -69,7 +71,7 @@ def test_what_is_masked_is_never_drawn_and_leaves_finite_gradients() -> None:
 
 
 @pytest.mark.parametrize("space", [Box(-2, 2, (3,)), Discrete(4), MultiDiscrete([2, 5]), MultiBinary(3)])
-def test_an_action_has_the_shape_and_dtype_that_its_space_is_stored_with(space: Space) -> None:
+def test_an_action_has_the_shape_and_dtype_that_its_space_is_stored_with(space: Space[Any]) -> None:
     head = head_of(space, 4, 0.0, "PPO")
     for batch in ((7,), (5, 7)):
         parameters = head.parameters_of(torch.randn(*batch, 4), None)
@@ -81,6 +83,6 @@ def test_an_action_has_the_shape_and_dtype_that_its_space_is_stored_with(space: 
 
 
 @pytest.mark.parametrize("space", [Box(-np.inf, np.inf, (2,)), Box(-1, 1, (2, 2))])
-def test_a_space_that_is_not_served_is_named(space: Space) -> None:
+def test_a_space_that_is_not_served_is_named(space: Space[Any]) -> None:
     with pytest.raises(UnsupportedSpace, match=r"PPO needs actions in .* this environment has Box"):
         head_of(space, 4, 0.0, "PPO")

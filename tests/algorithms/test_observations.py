@@ -1,5 +1,7 @@
 """What networks are given of vectors, numbers and dictionaries."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -28,7 +30,7 @@ def test_a_number_becomes_one_of_many() -> None:
 
 def test_the_mask_of_a_dictionary_is_parted_from_what_is_seen() -> None:
     found = Observations.of(MASKED, "PPO")
-    stored = torch.from_numpy(flatten(MASKED, OBSERVATION).astype(np.float32))[None]
+    stored = torch.from_numpy(np.asarray(flatten(MASKED, OBSERVATION), np.float32))[None]
     assert found.field == observation_field(MASKED)
     assert stored.shape == (1, *found.field.shape)
     assert found.seen(stored).tolist() == [[0.5, -0.5, 0, 1]]
@@ -44,6 +46,6 @@ def test_a_dictionary_without_a_mask_allows_everything() -> None:
 
 
 @pytest.mark.parametrize("space", [Box(0, 255, (8, 8, 3), np.uint8)])
-def test_a_space_that_is_not_served_is_named_with_what_to_do(space: Space) -> None:
+def test_a_space_that_is_not_served_is_named_with_what_to_do(space: Space[Any]) -> None:
     with pytest.raises(UnsupportedSpace, match=r"PPO needs observations .*FlattenObservation"):
         Observations.of(space, "PPO")

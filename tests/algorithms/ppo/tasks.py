@@ -9,7 +9,7 @@ from gymnasium.spaces import Box, Dict, Discrete
 from spreeze.envs._gymnasium import gymnasium_environment
 
 
-class Recall(gymnasium.Env[np.ndarray, int]):
+class Recall(gymnasium.Env[np.ndarray, np.int64]):
     """The first observation shows one of two cues; after a gap without any, acting like the cue gives 1, else -1."""
 
     observation_space = Box(-1.0, 1.0, (3,), np.float32)
@@ -23,7 +23,7 @@ class Recall(gymnasium.Env[np.ndarray, int]):
         self.cue, self.steps = int(self.np_random.integers(2)), 0
         return self._seen(), {}
 
-    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+    def step(self, action: np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         over = self.steps == self.GAP
         reward = (1.0 if action == self.cue else -1.0) if over else 0.0
         self.steps += 1
@@ -34,7 +34,7 @@ class Recall(gymnasium.Env[np.ndarray, int]):
         return np.array([shown, self.steps == 0, self.steps == self.GAP], np.float32)
 
 
-class Doors(gymnasium.Env[dict[str, Any], int]):
+class Doors(gymnasium.Env[dict[str, Any], np.int64]):
     """Of ten doors three are open, as the mask says; the best one has the largest number. A closed one is an error."""
 
     observation_space = Dict({"action_mask": Box(0, 1, (10,), np.int8), "room": Discrete(2)})
@@ -47,7 +47,7 @@ class Doors(gymnasium.Env[dict[str, Any], int]):
         self.steps = 0
         return self._draw(), {}
 
-    def step(self, action: int) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+    def step(self, action: np.int64) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         if action not in self.open:
             raise ValueError(f"door {action} is closed; open are {self.open}")
         reward = float(action == max(self.open))
@@ -83,8 +83,8 @@ class Compass(gymnasium.Env[dict[str, Any], np.ndarray]):
         return {"goal": self.goal.astype(np.float32), "place": self.place.astype(np.float32)}
 
 
-for task in (Recall, Doors, Compass):
-    gymnasium.register(f"Tasks/{task.__name__}-v0", task)
+for name in ("Recall", "Doors", "Compass"):
+    gymnasium.register(f"Tasks/{name}-v0", f"{__name__}:{name}")
 RECALL, DOORS, COMPASS = (
     gymnasium_environment(f"Tasks/{name}-v0", "a task of the tests") for name in ("Recall", "Doors", "Compass")
 )

@@ -31,7 +31,7 @@ def test_a_dictionary_leads_to_the_goal(tmp_path: Path) -> None:
 
 
 def test_a_cue_is_remembered(tmp_path: Path) -> None:
-    assert final_return(tmp_path / "run", f"{HERE}:RECALL", 40_000, memory=16) > 0.95
+    assert final_return(tmp_path / "run", f"{HERE}:RECALL", 20_000, memory=16) > 0.95
 
 
 def test_without_memory_it_is_not(tmp_path: Path) -> None:
