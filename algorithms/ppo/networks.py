@@ -31,9 +31,8 @@ class Actor(nn.Module):
     def features(self, stored: Tensor, is_first: Tensor, state: Recurrent) -> tuple[Tensor, Recurrent]:
         """What policy and value are computed from (L, B, F) of stored observations, and the memory after them."""
         seen = self.observations.seen(stored)
-        found: tuple[Tensor, Recurrent] = self.memory(
-            self.normaliser(seen) if self.normalises else seen, is_first, state
-        )
+        given = self.normaliser(seen) if self.normalises else seen
+        found: tuple[Tensor, Recurrent] = self.memory(given, is_first, state)
         return found
 
     def forward(self, features: Tensor, stored: Tensor) -> Tensor:

@@ -10,9 +10,8 @@ DISCOUNT, DECAY = 0.5, 0.8
 
 
 def found(reward: list[float], value: list[float], last: float, terminated: list[int], ended: list[int]) -> Tensor:
-    gain, over, cut, expected = (
-        torch.tensor(c, dtype=torch.float32)[:, None] for c in (reward, terminated, ended, value)
-    )
+    columns = (reward, terminated, ended, value)
+    gain, over, cut, expected = (torch.tensor(column, dtype=torch.float32)[:, None] for column in columns)
     return advantages(gain, over, cut, expected, torch.tensor([last]), DISCOUNT, DECAY)[:, 0]
 
 

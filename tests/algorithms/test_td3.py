@@ -45,6 +45,12 @@ def batch_of(seed: int = 0, rows: int = ROWS) -> Batch:
     }
 
 
+def networks() -> tuple[DeterministicActor, TwinCritic]:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return DeterministicActor(OBSERVATIONS, ACTIONS, (64, 64)), TwinCritic(OBSERVATIONS, ACTIONS, (64, 64))
+
+
 def make_constant(critic: TwinCritic, values: tuple[float, float]) -> None:
     """Have the members of a critic return these values whatever they are asked."""
     with torch.no_grad():
@@ -85,7 +91,7 @@ def test_noise_on_target_actions_is_clipped() -> None:
 
 @pytest.mark.parametrize("rows", [1, 7, 600])
 def test_written_out_values_and_gradients_are_those_of_autograd(rows: int) -> None:
-    actor, critic = DeterministicActor(OBSERVATIONS, ACTIONS, (64, 64)), TwinCritic(OBSERVATIONS, ACTIONS, (64, 64))
+    actor, critic = networks()
     actor.mean.fill_(0.1)
     actor.std.fill_(2.0)
     batch = batch_of(rows=rows)
@@ -104,7 +110,7 @@ def test_written_out_values_and_gradients_are_those_of_autograd(rows: int) -> No
 
 
 def test_in_bfloat16_the_gradient_keeps_its_direction() -> None:
-    actor, critic = DeterministicActor(OBSERVATIONS, ACTIONS, (64, 64)), TwinCritic(OBSERVATIONS, ACTIONS, (64, 64))
+    actor, critic = networks()
     found = []
     for dtype in (torch.float32, torch.bfloat16):
         PolicyGradients(actor, critic, dtype)(batch_of()["observation"])
