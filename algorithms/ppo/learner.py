@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,21 +21,40 @@ Batch = Mapping[str, Tensor]
 class Rollout:
     """Rows to learn from, (L, B, ...); of memoryless policies those that count, as (1, R, ...)."""
 
-    observation: Tensor
+    given: Tensor
+    """What the networks are given."""
+    allowed: Tensor | None
+    """Which actions are; None: all."""
     is_first: Tensor
     choice: Tensor
     log_probability: Tensor
     advantage: Tensor
     target: Tensor
     """Normalised."""
-    valid: Tensor
-    """Bool: whether a row counts."""
+    valid: Tensor | None
+    """Bool: whether a row counts; None: all do."""
     state: Recurrent
 
-    def columns(self, chosen: Tensor) -> "Rollout":
+    @property
+    def size(self) -> tuple[int, int]:
+        """L and B."""
+        return self.is_first.shape[0], self.is_first.shape[1]
+
+    def columns(self, chosen: Tensor | slice) -> "Rollout":
         """Those of the second dimension that are chosen."""
-        fields = {name: value[:, chosen] for name, value in vars(self).items() if name != "state"}
-        return Rollout(**fields, state=tuple(memory[chosen] for memory in self.state))
+        fields = {name: value for name, value in vars(self).items() if name != "state"}
+        taken: dict[str, Any] = {n: None if v is None else v[:, chosen] for n, v in fields.items()}
+        return Rollout(**taken, state=tuple(memory[chosen] for memory in self.state))
+
+    def memoryless(self) -> "Rollout":
+        """The rows that count, as columns of their own."""
+        fields = {name: value for name, value in vars(self).items() if name not in ("valid", "state")}
+        taken: dict[str, Any] = {n: None if v is None else v[self.valid][None] for n, v in fields.items()}
+        return Rollout(**taken, valid=None, state=())
+
+    def counted(self, values: Tensor) -> Tensor:
+        """Those (R,) of values (L, B) whose row counts."""
+        return values.reshape(-1) if self.valid is None else values[self.valid]
 
 
 class PPOPart:
@@ -63,8 +84,8 @@ class PPOPart:
     @torch.no_grad()
     def rollout(self, batch: Batch) -> tuple[Rollout, Metrics]:
         """Advantages and targets of the rows of a batch; the moments of values follow the targets."""
-        valid, scale = batch["valid"].bool(), self.critic.value
-        value, last = self._values(batch)
+        valid, scale, given = batch["valid"].bool(), self.critic.value, self.actor.given(batch["observation"])
+        value, last = self._values(batch, given)
         ended = torch.logical_or(batch["terminated"], batch["truncated"]).float()
         reward, terminated, config = batch["reward"], batch["terminated"].float(), self.config
         advantage = advantages(reward, terminated, ended, value, last, config.discount, config.gae_decay)
@@ -73,58 +94,57 @@ class PPOPart:
         unexplained = advantage[valid].var() / target[valid].var().clamp_min(1e-8)
         lag = (self.actor.version - batch["version"])[valid]
         told = {"value/mean": value[valid].mean(), "value/explained": 1 - unexplained, "policy/lag": lag.mean()}
-        fields = {name: batch[name] for name in ("observation", "is_first", "choice", "log_probability")}
-        fields |= {"advantage": advantage, "target": scale.normalised(target), "valid": valid}
-        if self._memory:
-            return Rollout(**fields, state=self._memory_of(batch)), told
-        rows = {name: value[valid][None] for name, value in fields.items()}
-        return Rollout(**rows, state=()), told
+        rows = Rollout(
+            given=given,
+            allowed=self.actor.observations.allowed(batch["observation"]),
+            is_first=batch["is_first"],
+            choice=batch["choice"],
+            log_probability=batch["log_probability"],
+            advantage=advantage,
+            target=scale.normalised(target),
+            valid=valid,
+            state=self._memory_of(batch),
+        )
+        return rows if self._memory else rows.memoryless(), told
 
     def loss(self, rows: Rollout) -> tuple[Tensor, dict[str, Tensor]]:
         """-E[min(r A, clip(r) A)] (equation 7) + value_weight E[(V - target)^2] / 2 - entropy_weight E[entropy]."""
-        features, _ = self.actor.features(rows.observation, rows.is_first, rows.state)
-        parameters, valid, head = self.actor(features, rows.observation), rows.valid, self.actor.head
-        log_ratio = (head.log_probability(parameters, rows.choice) - rows.log_probability)[valid]
-        policy = -clipped(log_ratio.exp(), normalised(rows.advantage[valid]), self.config.clip).mean()
-        value = 0.5 * (self.critic(features) - rows.target)[valid].square().mean()
-        entropy = head.entropy(parameters)[valid].mean()
+        features, _ = self.actor.features(rows.given, rows.is_first, rows.state)
+        parameters, head, counted = self.actor(features, rows.allowed), self.actor.head, rows.counted
+        log_ratio = counted(head.log_probability(parameters, rows.choice) - rows.log_probability)
+        policy = -clipped(log_ratio.exp(), normalised(counted(rows.advantage)), self.config.clip).mean()
+        value = 0.5 * counted(self.critic(features) - rows.target).square().mean()
+        entropy = counted(head.entropy(parameters)).mean()
         loss = policy + self.config.value_weight * value - self.config.entropy_weight * entropy
-        with torch.no_grad():
-            told = {
-                "loss/actor": policy,
-                "loss/critic": value,
-                "policy/entropy": entropy,
-                "policy/divergence": divergence(log_ratio),
-                "policy/clipped": ((log_ratio.exp() - 1).abs() > self.config.clip).float().mean(),
-            }
-        return loss, {name: one.detach() for name, one in told.items()}
+        told = {"loss/actor": policy, "loss/critic": value, "policy/entropy": entropy}
+        return loss, {name: one.detach() for name, one in told.items()} | moved(log_ratio.detach(), self.config.clip)
 
     def _descend(self, rollout: Rollout) -> dict[str, Tensor]:
-        sums: dict[str, Tensor] = {}
-        steps = 0
+        told: list[dict[str, Tensor]] = []
         for _ in range(self.config.epochs):
-            for chosen in self._minibatches(rollout):
-                loss, told = self.loss(rollout.columns(chosen))
+            for rows in self._minibatches(rollout):
+                loss, metrics = self.loss(rows)
                 self.optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 nn.utils.clip_grad_norm_(self.weights, self.config.max_gradient_norm, foreach=True)
                 self.optimizer.step()
-                sums, steps = {name: sums.get(name, 0) + one for name, one in told.items()}, steps + 1
-            if self.config.target_kl is not None and told["policy/divergence"] > 1.5 * self.config.target_kl:
+                told.append(metrics)
+            if self.config.target_kl is not None and metrics["policy/divergence"] > 1.5 * self.config.target_kl:
                 break
-        return {name: one / steps for name, one in sums.items()}
+        return {name: torch.stack([one[name] for one in told]).mean() for name in told[0]}
 
-    def _minibatches(self, rollout: Rollout) -> Iterator[Tensor]:
+    def _minibatches(self, rollout: Rollout) -> Iterator[Rollout]:
         """Columns in a new order, in parts of about `batch_size` rows that differ by at most one column."""
-        columns = rollout.valid.shape[1]
-        order = torch.randperm(columns, generator=self.generator).to(rollout.valid.device)
-        return iter(order.tensor_split(max(round(rollout.valid.numel() / self.batch_size), 1)))
+        length, columns = rollout.size
+        order = torch.randperm(columns, generator=self.generator).to(rollout.is_first.device)
+        mixed, count = rollout.columns(order), max(round(length * columns / self.batch_size), 1)
+        edges = [columns * part // count for part in range(count + 1)]
+        return (mixed.columns(slice(*edge)) for edge in pairwise(edges) if edge[0] < edge[1])
 
-    def _values(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _values(self, batch: Batch, given: Tensor) -> tuple[Tensor, Tensor]:
         """Of the rows (L, B), and of the states after the last ones (B,), in the units of the return."""
-        features, memory = self.actor.features(batch["observation"], batch["is_first"], self._memory_of(batch))
-        after = batch["next_observation"][-1:]
-        never = torch.zeros_like(batch["is_first"][:1])
+        features, memory = self.actor.features(given, batch["is_first"], self._memory_of(batch))
+        after, never = self.actor.given(batch["next_observation"][-1:]), torch.zeros_like(batch["is_first"][:1])
         last, _ = self.actor.features(after, never, memory)
         scale = self.critic.value
         return scale.value(self.critic(features)), scale.value(self.critic(last[0]))
@@ -157,6 +177,12 @@ def clipped(ratio: Tensor, advantage: Tensor, clip: float) -> Tensor:
 def normalised(advantage: Tensor) -> Tensor:
     """Advantages (R,) less their mean, over their standard deviation."""
     return (advantage - advantage.mean()) / (advantage.std(correction=0) + 1e-8)
+
+
+def moved(log_ratio: Tensor, clip: float) -> dict[str, Tensor]:
+    """How far the policy is from the one that acted."""
+    beyond = ((log_ratio.exp() - 1).abs() > clip).float()
+    return {"policy/divergence": divergence(log_ratio), "policy/clipped": beyond.mean()}
 
 
 def divergence(log_ratio: Tensor) -> Tensor:

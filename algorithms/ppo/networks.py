@@ -28,16 +28,19 @@ class Actor(nn.Module):
         self.head = head_of(spec.action, config.hidden[-1], config.initial_log_std, "PPO")
         self.register_buffer("version", torch.zeros(()))
 
-    def features(self, stored: Tensor, is_first: Tensor, state: Recurrent) -> tuple[Tensor, Recurrent]:
-        """What policy and value are computed from (L, B, F) of stored observations, and the memory after them."""
+    def given(self, stored: Tensor) -> Tensor:
+        """What the networks are given (..., O) of stored observations."""
         seen = self.observations.seen(stored)
-        given = self.normaliser(seen) if self.normalises else seen
+        return self.normaliser(seen) if self.normalises else seen
+
+    def features(self, given: Tensor, is_first: Tensor, state: Recurrent) -> tuple[Tensor, Recurrent]:
+        """What policy and value are computed from (L, B, F) of what is given (L, B, O), and the memory after it."""
         found: tuple[Tensor, Recurrent] = self.memory(given, is_first, state)
         return found
 
-    def forward(self, features: Tensor, stored: Tensor) -> Tensor:
-        """Parameters (..., P) of the distribution over actions."""
-        found: Tensor = self.head.parameters_of(self.body(features), self.observations.allowed(stored))
+    def forward(self, features: Tensor, allowed: Tensor | None) -> Tensor:
+        """Parameters (..., P) of the distribution over actions, of which not all may be allowed (..., C)."""
+        found: Tensor = self.head.parameters_of(self.body(features), allowed)
         return found
 
 
@@ -67,8 +70,9 @@ class PPOPolicy:
 
     def act(self, step: Step, state: Recurrent, mode: str) -> tuple[Tensor, Recurrent, Mapping[str, Tensor]]:
         """Actions, the memory after them and, while sampling, `choice`, `log_probability` and `version`."""
-        features, state = self.actor.features(step.observation[None], step.is_first[None], state)
-        head, parameters = self.actor.head, self.actor(features[0], step.observation)
+        given, allowed = self.actor.given(step.observation), self.actor.observations.allowed(step.observation)
+        features, state = self.actor.features(given[None], step.is_first[None], state)
+        head, parameters = self.actor.head, self.actor(features[0], allowed)
         if mode == "mean":
             return head.action(head.mode(parameters)), state, {}
         choice = head.sample(parameters, self.generator)

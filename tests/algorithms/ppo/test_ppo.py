@@ -83,7 +83,7 @@ def test_rows_without_a_transition_teach_nothing() -> None:
         part = part_of(dataclasses.replace(SMALL, memory=memory))
         batch = played(part)
         rollout, _ = part.rollout(batch)
-        assert int(rollout.valid.sum()) == LENGTH * STREAMS - 1
+        assert len(rollout.counted(rollout.advantage)) == LENGTH * STREAMS - 1
         spoiled = dict(batch)
         spoiled["log_probability"] = batch["log_probability"].clone()
         spoiled["log_probability"][2, 1] = 7.0
@@ -127,8 +127,9 @@ def test_every_epoch_goes_through_every_row_once() -> None:
     part = part_of()
     rollout, _ = part.rollout(played(part))
     parts = list(part._minibatches(rollout))
-    assert sorted(torch.cat(parts).tolist()) == list(range(LENGTH * STREAMS - 1))
-    assert {len(one) for one in parts} == {7, 8}
+    drawn = torch.cat([one.advantage for one in parts], 1)
+    assert sorted(drawn[0].tolist()) == sorted(rollout.advantage[0].tolist())
+    assert {one.size for one in parts} == {(1, 7), (1, 8)}
 
 
 def test_an_update_ends_early_when_the_policy_has_moved_too_far() -> None:
