@@ -82,7 +82,7 @@ def decode(data: Mapping[str, Any]) -> Space[Any]:
 def observation_field(space: Space[Any]) -> Field:
     """Return shape and dtype of one observation: floats as float32, Discrete as int64, others as they are.
 
-    A Dict becomes one float32 array: its entries in the order of their keys, Discrete ones as one-hot vectors.
+    A Dict becomes one float32 array: its entries one after the other, Discrete ones as one-hot vectors.
 
     Raises:
         UnsupportedSpace: an observation of `space` is not one array or number, nor a Dict of such.

@@ -87,10 +87,28 @@ class Spoiler(gymnasium.Env[Any, Any]):
         return np.full((2, 2, 3), shade, np.uint8), 0.0, False, False, {}
 
 
-class Named(Choices):
-    """Observes a dictionary."""
+class Named(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Observes a dictionary of the choice and whether it is above 1; without the latter from step 3 on if `forgets`."""
 
-    observation_space = spaces.Dict(position=spaces.Box(-1.0, 1.0, (2,)))  # type: ignore[assignment]
+    def __init__(self, forgets: bool = False) -> None:
+        super().__init__(Choices())
+        self.observation_space = spaces.Dict(seen=self.env.observation_space, high=spaces.Discrete(2))
+        self.forgets, self.steps = forgets, 0
+
+    def reset(self, **options: Any) -> Any:
+        """Begin an episode."""
+        seen, info = self.env.reset(**options)
+        return self._named(seen), info
+
+    def step(self, action: Any) -> Any:
+        """Step."""
+        seen, *rest = self.env.step(action)
+        self.steps += 1
+        return self._named(seen), *rest
+
+    def _named(self, seen: int) -> dict[str, Any]:
+        named = {"seen": seen, "high": int(seen > 1)}
+        return {"seen": seen} if self.forgets and self.steps > 2 else named
 
 
 class Paired(Choices):
@@ -102,5 +120,6 @@ class Paired(Choices):
 for _fault in (*BROKEN_STEPS, "raises", "reset-raises", "nan-reset", "undrawable"):
     gymnasium.register(f"test/{_fault}-v0", f"{__name__}:Faulty", kwargs={"fault": _fault})
 gymnasium.register("test/choices-v0", f"{__name__}:Choices", max_episode_steps=10)
+gymnasium.register("test/forgetful-v0", f"{__name__}:Named", kwargs={"forgets": True})
 for _name in ("Spoiler", "Named", "Paired"):
     gymnasium.register(f"test/{_name.lower()}-v0", f"{__name__}:{_name}")

@@ -94,10 +94,14 @@ def test_a_probe_finds_every_fault(fault: str) -> None:
         probed(name_of(fault))
 
 
-@pytest.mark.parametrize("fault", ["named", "paired"])
-def test_a_probe_refuses_spaces_that_are_not_one_array(fault: str) -> None:
+def test_a_probe_refuses_spaces_that_are_not_one_array() -> None:
     with pytest.raises(UnsupportedSpace):
-        probed(name_of(fault))
+        probed(name_of("paired"))
+
+
+def test_an_entry_that_is_missing_in_an_observation_is_named() -> None:
+    with pytest.raises(EnvironmentFault, match=r"forgetful.*without the entry 'high'"):
+        probed(name_of("forgetful"))
 
 
 def test_a_probe_returns_the_spaces_of_one_environment() -> None:

@@ -233,9 +233,23 @@ def test_actions_of_a_wrong_shape_are_refused() -> None:
         envs.step(np.zeros(3))
 
 
-@pytest.mark.parametrize(
-    "name", ["tests.envs.faulty:test/named-v0", "tests.envs.faulty:test/paired-v0", "Blackjack-v1"]
-)
+def test_a_dictionary_is_observed_as_one_array() -> None:
+    named, plain = vector("tests.envs.faulty:test/named-v0"), vector("tests.envs.faulty:test/choices-v0")
+
+    def flat(seen: np.ndarray) -> np.ndarray:
+        return np.concatenate([np.eye(5)[seen], np.eye(2)[(seen > 1).astype(int)]], 1)
+
+    np.testing.assert_array_equal(named.reset(), flat(plain.reset()))
+    actions = random_actions(plain)
+    for _ in range(5):
+        action = next(actions)
+        after, gain = plain.step(action)[:2]
+        observed, reward = named.step(action)[:2]
+        np.testing.assert_array_equal(observed, flat(after))
+        np.testing.assert_array_equal(reward, gain)
+
+
+@pytest.mark.parametrize("name", ["tests.envs.faulty:test/paired-v0", "Blackjack-v1"])
 def test_spaces_that_are_not_one_array_are_refused(name: str) -> None:
     with pytest.raises(UnsupportedSpace, match="FlattenObservation"):
         vector(name)

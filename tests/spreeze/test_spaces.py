@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 from spreeze.contract import Field
 from spreeze.environment import Environment, Transition
 from spreeze.errors import EnvironmentFault, UnsupportedSpace
-from spreeze.spaces import ActionScale, action_field, decode, encode, is_bounded_box, observation_field, probe
+from spreeze.spaces import (
+    ActionScale,
+    action_field,
+    decode,
+    encode,
+    in_one_array,
+    is_bounded_box,
+    observation_field,
+    probe,
+)
 
 WIDE = np.finfo(np.float32).max
 SPACES: list[spaces.Space[Any]] = [
@@ -91,11 +100,25 @@ def test_fields_have_shape_and_dtype_of_the_space(space: spaces.Space[Any], obse
     assert action_field(space) == action
 
 
-@pytest.mark.parametrize("space", [SPACES[-1], spaces.Tuple([spaces.Discrete(2)])])
+PAIR = spaces.Tuple([spaces.Discrete(2)])
+
+
+@pytest.mark.parametrize("space", [PAIR, spaces.Dict({"pair": PAIR})])
 def test_spaces_of_several_arrays_have_no_field(space: spaces.Space[Any]) -> None:
     for refuse in (observation_field, action_field, ActionScale):
         with pytest.raises(UnsupportedSpace, match="not served"):
             refuse(space)
+
+
+def test_a_dictionary_is_observed_as_one_array_in_the_order_of_its_entries() -> None:
+    space = SPACES[-1]
+    observation = {"a": {"x": np.array([0.5, -1.0], np.float32)}, "z": 1}
+    assert observation_field(space) == Field((4,), "float32")
+    assert in_one_array(space, observation).tolist() == [0, 1, 0.5, -1]
+    with pytest.raises(KeyError):
+        in_one_array(space, {"z": 1})
+    with pytest.raises(UnsupportedSpace, match="not served"):
+        action_field(space)
 
 
 def test_the_ends_of_the_scale_are_the_bounds() -> None:
