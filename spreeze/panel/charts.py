@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-BLOCKS, SPARKS = " ▏▎▍▌▋▊▉", "▁▂▃▄▅▆▇█"
-ASCII_SPARKS = "_.-=+*#@"
+SPARKS, ASCII_SPARKS = "▁▂▃▄▅▆▇█", "_.-=+*#@"
 BRAILLE = 0x2800
 DOTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 """Bit of each of the 4 x 2 dots of a Braille character, from the top."""
@@ -13,11 +12,10 @@ DOTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 
 def bar(share: float, width: int, ascii_only: bool = False) -> str:
     """A bar of `width` characters of which `share`, in [0, 1], are filled."""
-    eighths = round(min(max(share, 0.0), 1.0) * width * 8)
+    halves = round(min(max(share, 0.0), 1.0) * width * 2)
     if ascii_only:
-        return ("#" * (eighths // 8)).ljust(width, ".")
-    partial = BLOCKS[eighths % 8] if eighths % 8 else ""
-    return ("█" * (eighths // 8) + partial).ljust(width, "░")
+        return ("#" * (halves // 2)).ljust(width, ".")
+    return ("━" * (halves // 2) + "╸" * (halves % 2)).ljust(width, "─")
 
 
 def spark(values: Sequence[float], width: int, ascii_only: bool = False) -> str:
