@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Sequence
 
 from rich.box import ROUNDED
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
@@ -55,7 +55,8 @@ def framed(view: View, body: Sequence[Text], width: int) -> Panel:
     """The panel around these lines."""
     folder = f"  {view.folder}" if len(view.title + view.folder) + 2 * FRAME < width else ""
     title = Text.assemble((view.title, "bold"), folder)
-    return Panel(Group(*body), title=title, title_align="left", box=ROUNDED, border_style="dim", width=width)
+    text = Text("\n", no_wrap=True, overflow="ignore").join(body)  # One text is drawn in half the time of many.
+    return Panel(text, title=title, title_align="left", box=ROUNDED, border_style="dim", width=width)
 
 
 def lines_of_panel(view: View, width: int, height: int, ascii_only: bool) -> list[Text]:

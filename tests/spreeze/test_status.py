@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyte
 import pytest
 from rich.console import Console
 
@@ -192,6 +193,25 @@ def test_no_color_leaves_the_panel_without_colours(scene: Scene) -> None:
     status.show(scene.memory)
     status.close()
     assert "╭─" in written(console) and not re.search(r"\x1b\[[\d;]*3[0-9]m", written(console))
+
+
+def test_a_terminal_shows_one_whole_panel_whatever_is_said_and_however_its_size_changes(scene: Scene) -> None:
+    console, screen = terminal(80, 24), pyte.Screen(80, 24)
+    status, stream, seen = status_of(scene, console), pyte.Stream(screen), 0
+    scene.evaluate(1.0, 1.0)
+    for k, (width, height) in enumerate([(80, 24)] * 3 + [(64, 20)] * 2 + [(110, 44)] * 2):
+        console.width, console.height = width, height
+        screen.resize(height, width)
+        scene.second()
+        scene.evaluate(float(k), float(k))
+        status.show(scene.memory)
+        status.say(f"said {k}")
+        stream.feed(written(console)[seen:].replace("\n", "\r\n"))
+        seen = len(written(console))
+        begun = [row for row, line in enumerate(screen.display) if "╭" in line]
+        assert len(begun) == 1 and sum("╰" in line for line in screen.display) == 1
+        assert screen.display[begun[0] - 1].rstrip() == f"said {k}"
+    status.close()
 
 
 def test_a_changed_size_begins_on_a_clear_screen(scene: Scene) -> None:
