@@ -40,8 +40,8 @@ class MLflow:
 
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "spreeze")
         known = self._client.get_experiment_by_name(name)
-        own = {} if os.environ.get("MLFLOW_TRACKING_URI") else {"artifact_location": (folder / "mlruns").as_uri()}
-        experiment = known.experiment_id if known else self._client.create_experiment(name, **own)
+        place = None if os.environ.get("MLFLOW_TRACKING_URI") else (folder / "mlruns").as_uri()
+        experiment = known.experiment_id if known else self._client.create_experiment(name, place)
         run = str(self._client.create_run(experiment, run_name=folder.name).info.run_id)
         self._client.log_batch(run, params=[Param(name, str(value)) for name, value in flat(settings).items()])
         return run
