@@ -38,9 +38,15 @@ def curve(x: Sequence[float], y: Sequence[float], width: int, height: int, ascii
     level = np.round((rows - 1) * (1 - (at - min(y)) / spread)).astype(int)
     for column, (before, now) in enumerate(zip([level[0], *level[:-1]], level, strict=True)):
         dots[min(before, now) : max(before, now) + 1, column] = True
-    cells = (dots.reshape(height, 4, width, 2) * DOTS[:, None, :]).sum((1, 3))
-    sign = (lambda cell: "*" if cell else " ") if ascii_only else (lambda cell: chr(BRAILLE + cell) if cell else " ")
-    return ["".join(sign(int(cell)) for cell in line) for line in cells]
+    cells = np.sum(dots.reshape(height, 4, width, 2) * DOTS[:, None, :], axis=(1, 3)).tolist()
+    return ["".join(sign(cell, ascii_only) for cell in line) for line in cells]
+
+
+def sign(cell: int, ascii_only: bool) -> str:
+    """The character with these dots."""
+    if not cell:
+        return " "
+    return "*" if ascii_only else chr(BRAILLE + cell)
 
 
 def in_words(seconds: float) -> str:

@@ -15,7 +15,7 @@ OFFLINE = "WANDB_MODE=offline keeps everything on this machine, `wandb sync` sen
 class WeightsAndBiases:
     """A run of the project `spreeze` (WANDB_PROJECT names another), its files in the run folder.
 
-    Neither code, git state nor what the run prints is sent.
+    Neither code, git state, what the run prints nor anything about the machine is sent.
     """
 
     def __init__(self, folder: Path, settings: Settings) -> None:
@@ -25,7 +25,10 @@ class WeightsAndBiases:
         offline = os.environ.get("WANDB_MODE", "online") != "online"
         if not offline and not wandb.api.api_key:
             raise UsageError(f"--log wandb: not logged in. `wandb login` does that; {OFFLINE}")
-        own = wandb.Settings(console="off", disable_git=True, disable_code=True, save_code=False, silent=True)
+        own = wandb.Settings(
+            console="off", disable_git=True, disable_code=True, save_code=False, silent=True,
+            x_disable_stats=True, x_disable_meta=True, x_disable_machine_info=True,
+        )  # fmt: skip
         try:
             self._run = wandb.init(
                 project=os.environ.get("WANDB_PROJECT", "spreeze"), name=folder.name, dir=str(folder),
