@@ -160,7 +160,8 @@ def run_command(argv: Sequence[str]) -> int:
     with run_folder.claim(folder, fresh=True) as claimed:
         from spreeze.run import execute
 
-        print(f"{settings.algo} on {settings.env} -> {folder}   (curves: tensorboard --logdir {folder})", flush=True)
+        curves = f"   (curves: tensorboard --logdir {folder})" if "tensorboard" in settings.run.log else ""
+        print(f"{settings.algo} on {settings.env} -> {folder}{curves}", flush=True)
         execute(settings, claimed, age_s=process_age_s())
     print(f"finished: {folder}/summary.json")
     return 0

@@ -59,6 +59,9 @@ class RunOptions:
     or never."""
     tune_seconds: float = 30.0
     """What that may take."""
+    log: str = "tensorboard"
+    """Where metrics go, separated by commas: tensorboard, wandb, mlflow (the last two by extras of their names); or
+    none."""
     visualize: Literal["auto", "video", "none"] = "auto"
     """Short MP4 files of the newest policy in the run folder; auto: if this machine can render."""
     serial: bool = False

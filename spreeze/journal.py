@@ -1,4 +1,4 @@
-"""What a run tells the world: TensorBoard, log.txt, summary.json, and the numbers for the status line."""
+"""What a run tells the world: metrics, log.txt, summary.json, and the numbers for the panel."""
 
 import importlib.metadata
 import platform
@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
@@ -16,8 +16,12 @@ from spreeze.checkpoint import Checkpoint
 from spreeze.config import Settings
 from spreeze.dataset import Dataset
 from spreeze.run_folder import write_summary
+from spreeze.sinks.stream import open_stream
 from spreeze.sizing import Sizes, usable_cores
 from spreeze.transport.counters import ENV_STEPS, STARTED, WAITED, Counters
+
+if TYPE_CHECKING:
+    from spreeze.tuning.trial import Rates
 
 WINDOW_S = 10.0
 """Rates and ratios are taken over the last ten seconds."""
@@ -58,10 +62,8 @@ class Journal:
     def __init__(
         self, folder: Path, settings: Settings, previous: Mapping[str, Any], say: Any, age_s: float = 0.0
     ) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
         self.folder, self.settings, self._say = folder, settings, say
-        self.events = SummaryWriter(str(folder))
+        self.stream = open_stream(folder, settings, self.say)
         self.log = (folder / "log.txt").open("a", buffering=1)
         self.begun_s = time.monotonic() - age_s - float(previous.get("wall_seconds", 0.0))
         self.evaluations: list[dict[str, Any]] = list(previous.get("evaluations", []))
@@ -79,6 +81,8 @@ class Journal:
         self._last_rates = dict.fromkeys(("env_steps", "updates", "rows", "ratio", "lag"), 0.0)
         self.counters: Counters | None = None
         self.sizes: Sizes | None = None
+        self.tuned: Rates | None = None
+        """What the tuner's trial of the stage's sizes reached, where there was one."""
 
     def begin_stage(self, name: str, counters: Counters, sizes: Sizes) -> None:
         """Numbers come from these counters from here on."""
@@ -185,21 +189,19 @@ class Journal:
 
     def _write_rates(self) -> None:
         at = self._at(self.env_steps, self.updates)
-        for name, value in self.rates().items():
-            self.events.add_scalar(f"rate/{name}", value, at)
-        self.events.add_scalar("progress/updates", self.updates, at)
+        rates = {f"rate/{name}": value for name, value in self.rates().items()}
+        self.stream.scalars(at, rates | {"progress/updates": self.updates})
 
     def add_metrics(self, values: Mapping[str, float]) -> None:
         """Means of the learner's metrics."""
         self.metrics.update(values)
-        for name, value in values.items():
-            self.events.add_scalar(name, value, self._at(self.env_steps, self.updates))
+        self.stream.scalars(self._at(self.env_steps, self.updates), values)
 
     def add_episodes(self, returns: list[float], lengths: list[int]) -> None:
         """Episodes that samplers finished."""
         self.episode_return = float(np.mean(returns))
-        self.events.add_scalar("collect/return", self.episode_return, self.env_steps)
-        self.events.add_scalar("collect/length", float(np.mean(lengths)), self.env_steps)
+        collected = {"collect/return": self.episode_return, "collect/length": float(np.mean(lengths))}
+        self.stream.scalars(self.env_steps, collected)
 
     @property
     def reached_return(self) -> bool:
@@ -217,8 +219,7 @@ class Journal:
         mean, self.best = float(np.mean(data["returns"])), float(data["best"])
         at = self._at(entry["env_steps"], entry["updates"])
         measured = {"return": mean, "length": float(np.mean(data["lengths"])), **data["metrics"]}
-        for name, value in measured.items():
-            self.events.add_scalar(f"evaluate/{name}", value, at)
+        self.stream.scalars(at, {f"evaluate/{name}": value for name, value in measured.items()})
         self.say(
             f"evaluation at {entry['seconds']:.0f} s, {entry['env_steps']:,} steps, {entry['updates']:,} updates: "
             f"return {mean:.1f} +- {np.std(data['returns']):.1f} ({len(data['returns'])} episodes)"
@@ -263,8 +264,8 @@ class Journal:
         write_summary(self.folder, self.summary(exit_reason))
 
     def close(self) -> None:
-        """Close events and log."""
-        self.events.close()
+        """Close sinks and log."""
+        self.stream.close()
         self.log.close()
 
 

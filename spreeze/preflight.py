@@ -12,6 +12,7 @@ from spreeze.config import RunOptions, Settings
 from spreeze.contract import EnvironmentSpec, LearnerSetup, Stage
 from spreeze.devices import part_devices, part_names
 from spreeze.errors import EnvironmentFault, SpreezeError, UsageError
+from spreeze.sinks.stream import names
 from spreeze.sizing import sizes
 from spreeze.spaces import probe
 from spreeze.stage_memory import split_parts
@@ -54,6 +55,7 @@ def prepare(settings: Settings) -> tuple[EnvironmentSpec, Sequence[Stage]]:
     """Everything that can go wrong before a process is started goes wrong here."""
     check_machine(settings)
     check_options(settings.run)
+    names(settings.run.log)
     algorithm, devices = registry.algorithm(settings.algo), part_devices(settings.run.devices)
     environment = registry.environment(settings.env)
     try:

@@ -42,11 +42,13 @@ def execute(settings: Settings, folder: Path, resume: bool = False, age_s: float
     spec, stages = prepare(settings)
     if resume:
         check_same_data(folder, spec)
-    else:
-        run_folder.save_settings(folder, settings)
-    signals, status = Signals(), Status()
+    status = Status()
     journal = Journal(folder, settings, run_folder.read_summary(folder) if resume else {}, status.say, age_s)
+    if not resume:
+        run_folder.save_settings(folder, settings)
+    signals = Signals()
     status.journal, reason = journal, "finished"
+    status.lookout.stage_names = [stage.name for stage in stages]
     try:
         checkpoint = newest_checkpoint(folder, journal.say) if resume else None
         if spec.dataset is not None and reads_dataset(stages):
@@ -107,11 +109,12 @@ def settings_of(
     inherited, log = file if file.exists() else None, journal.log.fileno()
     tuner = Tuner(settings, spec, index, journal.say, inherited, log, signals.check, left_s)
     if checkpoint is None:
-        return settings.replace(**tuner.options())
-    manifest = checkpoint.manifest
-    return settings.replace(
-        **tuner.options_of_resumed(manifest["sizes"], manifest.get("devices", settings.run.devices))
-    )
+        options = tuner.options()
+    else:
+        manifest = checkpoint.manifest
+        options = tuner.options_of_resumed(manifest["sizes"], manifest.get("devices", settings.run.devices))
+    journal.tuned = tuner.reached
+    return settings.replace(**options)
 
 
 def allocate(settings: Settings, spec: EnvironmentSpec, index: int, checkpoint: Checkpoint | None) -> StageMemory:

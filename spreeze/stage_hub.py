@@ -63,7 +63,7 @@ class StageHub:
         """Do what is due by the clock: numbers every second, the summary and the stores' files now and then."""
         if self.second():
             self.journal.sample()
-            status.show()
+            status.show(self.memory)
         if self._flush_due():
             self.saver.flush()
         if self._summary_due():

@@ -23,6 +23,7 @@ from spreeze.stages import build_modules
 from spreeze.transport.counters import Counters
 from spreeze.transport.lane import fill
 from spreeze.transport.layout import StoreLayout, StoreMemory
+from spreeze.transport.memory import SharedMemory
 from spreeze.transport.store import StoreReader
 from spreeze.transport.weights import WeightChannel
 
@@ -82,9 +83,16 @@ class StageMemory:
         return [self.counters.memory.fd, *self._own_fds()]
 
     def _own_fds(self) -> list[int]:
+        return [memory.fd for memory in self._memories()]
+
+    def _memories(self) -> list[SharedMemory]:
         channels = [*self.weights.values(), *self.exchanges.values()]
-        memories = [*(store.memory for store in self.stores.values()), *(channel.memory for channel in channels)]
-        return [memory.fd for memory in memories]
+        return [*(store.memory for store in self.stores.values()), *(channel.memory for channel in channels)]
+
+    @property
+    def shared_bytes(self) -> int:
+        """Bytes of all stores and channels."""
+        return sum(memory.size for memory in self._memories())
 
     def spec(
         self, role: str, incarnation: int, folder: Path, socket: Path, checkpoint: str, inherited: str

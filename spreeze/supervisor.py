@@ -13,7 +13,7 @@ import msgpack
 
 from spreeze.errors import EnvironmentFault, LearnerFault, SpreezeError
 from spreeze.roles.context import RoleSpec
-from spreeze.transport.counters import BEAT, ENV_STEPS, TAKEN, VERSION, Counters
+from spreeze.transport.counters import BEAT, ENV_STEPS, PID, TAKEN, VERSION, Counters
 
 START_LIMIT_S = 120.0
 """Until a role must have said hello."""
@@ -101,7 +101,7 @@ class Supervisor:
             self._launch(child)
 
     def _launch(self, child: Child) -> None:
-        self._counters.row(child.role)[BEAT] = 0
+        self._counters.row(child.role)[[BEAT, PID]] = 0
         child.incarnation += 1
         child.started_s, child.ready_s = time.monotonic(), None
         child.process = self._start(child.role, child.incarnation)

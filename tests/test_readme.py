@@ -1,34 +1,12 @@
-"""What README and docs say works: code blocks run, named files exist, named commands are commands."""
+"""The README: named files exist, named commands are commands. What its blocks do: tests/test_docs.py."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from spreeze.cli import COMMANDS
-
-ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-
-
-def python_blocks() -> list[tuple[str, str]]:
-    """Page and text of every fenced Python block."""
-    fence = re.compile(r"```python\n(.*?)```", re.S)
-    return [(page.name, block) for page in PAGES for block in fence.findall(page.read_text())]
-
-
-@pytest.mark.parametrize(("page", "block"), python_blocks())
-def test_every_python_block_runs(page: str, block: str, tmp_path: Path) -> None:
-    script = tmp_path / "block.py"
-    script.write_text(block)
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, cwd=tmp_path, timeout=120)
-    assert done.returncode == 0, f"{page}: {done.stderr}"
-
-
-def test_readme_has_a_python_block() -> None:
-    assert python_blocks()
+from tests.pages import PAGES, ROOT
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

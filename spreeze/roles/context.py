@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -19,7 +20,7 @@ from spreeze.contract import Stage
 from spreeze.environment import Transition, VectorEnv
 from spreeze.sizing import Sizes
 from spreeze.stages import build_modules, build_stages, environment_spec, make_envs
-from spreeze.transport.counters import BEAT, INCARNATION, Counters
+from spreeze.transport.counters import BEAT, INCARNATION, PID, Counters
 from spreeze.transport.layout import StoreLayout, StoreMemory
 from spreeze.transport.memory import SharedMemory
 from spreeze.transport.messages import Line
@@ -127,7 +128,7 @@ class RoleContext:
         self.handlers: dict[str, Callable[[Mapping[str, Any]], None]] = {"stop": self._hear_stop}
         self._stop = False
         self.final = False
-        self.row[INCARNATION] = spec.incarnation
+        self.row[INCARNATION], self.row[PID] = spec.incarnation, os.getpid()
 
     def _store(self, name: str, data: Mapping[str, int]) -> StoreMemory:
         layout = StoreLayout.of(self.stage.stores[name], data["lanes"], self.sizes.envs_per_sampler)

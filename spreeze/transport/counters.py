@@ -21,7 +21,8 @@ WORDS = 16
     STOP,
     STARTED,  # monotonic ns of the first environment step (sampler)
     TAKEN,  # updates begun (learner)
-) = range(13)
+    PID,  # of the process that plays the role; 0 before there is one
+) = range(14)
 
 
 class Counters:

@@ -37,11 +37,20 @@ class Found:
     """Per second, by the rules of thumb."""
     updates: float
     """Per second, by the rules of thumb."""
+    best_env_steps: float = 0.0
+    """Per second, by what was chosen; 0: not measured."""
+    best_updates: float = 0.0
+    """Per second, by what was chosen; 0: not measured."""
 
     @property
     def rates(self) -> Rates:
         """Those of the rules of thumb."""
         return Rates(self.env_steps, self.updates, 0.0, 0.0)
+
+    @property
+    def reached(self) -> Rates | None:
+        """Those of what was chosen."""
+        return Rates(self.best_env_steps, self.best_updates, 0.0, 0.0) if self.options and self.best_updates else None
 
 
 def key_of(settings: Settings, index: int) -> str:

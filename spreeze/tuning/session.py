@@ -42,6 +42,8 @@ class Tuner:
         self.settings, self.stage = settings, build_stages(settings, spec)[index]
         self._spec, self._index, self._say, self._check = spec, index, say, check
         self._inherited, self._log, self._left_s = inherited, log, left_s
+        self.reached: Rates | None = None
+        """What the trial of the options given reached; None: there was none."""
 
     def options(self) -> Mapping[str, Any]:
         """The options chosen: kept ones, or measured now; {} where the tuner has nothing to say."""
@@ -53,6 +55,7 @@ class Tuner:
                 found = self._known() or self._found()
         if found is None or not found.options:
             return {}
+        self.reached = found.reached
         chosen = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in found.options.items())
         self._say(f"tuned: {chosen} ({found.gain - 1:+.0%} progress over the rules of thumb)")
         return found.options
@@ -87,7 +90,8 @@ class Tuner:
         first = climb.trials[0]
         assert first.rates is not None, "otherwise the search raises"
         options = {} if self._too_short(first.rates) else best.choice.options(space.free)
-        found = Found(options, best.progress / first.progress, first.rates.env_steps, first.rates.updates)
+        own = (best.rates.env_steps, best.rates.updates) if best.rates is not None and options else ()
+        found = Found(options, best.progress / first.progress, first.rates.env_steps, first.rates.updates, *own)
         remember(settings, self._index, found)
         return found, climb
 
