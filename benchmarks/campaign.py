@@ -27,11 +27,11 @@ import campaign_offline_rows as offline
 import campaign_rows as online
 from campaign_process import CampaignError, execute
 from campaign_rows import Row
-from offline_figure import draw
 from rich.console import Console
 from rich.table import Column, Table
 
-from spreeze.plot import grouped, write_png
+from spreeze.curves import AXES, grouped
+from spreeze.plot import default_axes, write_figure
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS = (*online.ROWS, *offline.ROWS)
@@ -192,11 +192,11 @@ def plot(campaign: Campaign) -> list[Path]:
     written = []
     for environment, members in grouped(curves, lambda curve: curve.environment).items():
         written.append(campaign.figures / f"{environment.lower().replace('/', '-')}.png")
-        write_png(members, written[-1])
+        write_figure(members, default_axes(members), written[-1])
     for logged in ledger.by_dataset(entry for entry in entries if entry.get("curve")):
         name = logged[0]["dataset"]["name"]
         written.append(campaign.figures / f"offline-{name.lower().replace('/', '-')}.png")
-        draw(ledger.curves(logged), name, written[-1])
+        write_figure(ledger.curves(logged), [AXES["updates"], AXES["seconds"]], written[-1], name)
     return written
 
 
