@@ -18,7 +18,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from spreeze.curves import AXES, grouped
 from spreeze.plot import default_axes, write_figure
 
 ROOT = Path(__file__).resolve().parents[1]
+OFFLINE_AXES = (AXES["updates"], replace(AXES["seconds"], log=True))
 ROWS = (*online.ROWS, *offline.ROWS)
 
 
@@ -196,7 +197,7 @@ def plot(campaign: Campaign) -> list[Path]:
     for logged in ledger.by_dataset(entry for entry in entries if entry.get("curve")):
         name = logged[0]["dataset"]["name"]
         written.append(campaign.figures / f"offline-{name.lower().replace('/', '-')}.png")
-        write_figure(ledger.curves(logged), [AXES["updates"], AXES["seconds"]], written[-1], name)
+        write_figure(ledger.curves(logged), OFFLINE_AXES, written[-1], name)
     return written
 
 

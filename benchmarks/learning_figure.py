@@ -7,7 +7,7 @@ from learning_times import reach
 from matplotlib.figure import Figure
 
 from spreeze.curves import AXES, Curve, grouped
-from spreeze.plot import draw_legend, draw_panel, key_of, lighten, line_styles, unit_of
+from spreeze.plot import draw_legend, draw_panel, key_of, lighten, looks_of, unit_of
 
 
 def draw(groups: Mapping[str, Sequence[Curve]], targets: Mapping[str, float], window_s: float, path: Path) -> None:
@@ -15,15 +15,15 @@ def draw(groups: Mapping[str, Sequence[Curve]], targets: Mapping[str, float], wi
     figure = Figure(figsize=(11.0, 1.1 + 3.7 * len(groups)), dpi=130, layout="constrained")
     panels = figure.subplots(len(groups), 2, squeeze=False)
     everything = [run for runs in groups.values() for run in runs]
-    styles = line_styles(run.label for run in everything)
+    looks = looks_of(everything)
     for (environment, runs), (left, right) in zip(groups.items(), panels, strict=True):
-        draw_panel(left, runs, AXES["seconds"], styles)
+        draw_panel(left, runs, AXES["seconds"], looks)
         left.axhline(targets[environment], color="black", linewidth=1.0, linestyle=":")
         seconds, unit = unit_of(runs)
         for label, members in grouped(runs, lambda run: run.label).items():
             times, found = shares(members, targets[environment], window_s)
-            colour, dashes = styles[label]
-            right.step([time / seconds for time in times], found, where="post", color=colour, linestyle=dashes)
+            look = looks[label]
+            right.step([t / seconds for t in times], found, where="post", color=look.colour, linestyle=look.dashes)
         words = f"share of seeds at {targets[environment]:g}"
         right.set(xlabel=f"wall clock [{unit}]", ylabel=words, title=environment, ylim=(-0.03, 1.03))
         lighten(right)

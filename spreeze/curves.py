@@ -69,14 +69,16 @@ class Axis:
     name: str
     label: str
     of: Callable[[Point], float | None]
+    log: bool | None = False
+    """Whether its scale is logarithmic; None: where the longest run is far longer than the shortest."""
 
 
 AXES: Mapping[str, Axis] = {
     axis.name: axis
     for axis in (
         Axis("seconds", "wall clock", lambda point: point.seconds),
-        Axis("steps", "environment steps", lambda point: point.env_steps),
-        Axis("updates", "updates of the learner", lambda point: point.updates),
+        Axis("steps", "environment steps", lambda point: point.env_steps, None),
+        Axis("updates", "updates of the learner", lambda point: point.updates, None),
     )
 }
 
@@ -197,6 +199,8 @@ def groups_of(curves: Iterable[Curve]) -> list[list[Curve]]:
     return [group for members in by_environment for group in grouped(members, lambda curve: curve.label).values()]
 
 
-def heading(group: Sequence[Curve]) -> str:
-    """What a group is called in legends and tables."""
-    return f"{group[0].label} ({len(group)} seed{'s' if len(group) > 1 else ''})"
+def heading(label: str, *seeds: int) -> str:
+    """What a label is called in legends and tables, with the numbers of seeds of its groups."""
+    least, most = min(seeds), max(seeds)
+    count = f"{least} to {most}" if least < most else f"{most}"
+    return f"{label} ({count} seed{'s' if most > 1 else ''})"

@@ -49,7 +49,11 @@ class Exported:
 
 
 def export(
-    make_policy: MakePolicy, modules: Mapping[str, nn.Module], spec: EnvironmentSpec, mode: str, about: Mapping[str, str]
+    make_policy: MakePolicy,
+    modules: Mapping[str, nn.Module],
+    spec: EnvironmentSpec,
+    mode: str,
+    about: Mapping[str, str],
 ) -> Exported:
     """Write the policy over `modules` as ONNX; `about`, spaces and the initial memory are its metadata.
 
@@ -107,12 +111,15 @@ def traced(deployed: Deployed, inputs: Sequence[Tensor]) -> ExportedProgram:
 
 def translated(program: ExportedProgram, inputs: Sequence[str], outputs: Sequence[str]) -> Any:
     """The ONNX model of a graph; raises UsageError for an operation that ONNX does not know."""
+    named = {"inputs": ({0: Dim("batch")}, *({} for _ in inputs[1:]))}  # the others have the same
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)  # it tells of packages that are not needed
     try:
         with warnings.catch_warnings(action="ignore", category=FutureWarning):  # from within torch
-            found = torch.onnx.export(program, input_names=inputs, output_names=outputs, dynamo=True, verbose=False)
+            found = torch.onnx.export(
+                program, input_names=inputs, output_names=outputs, dynamic_shapes=named, verbose=False
+            )
     except torch.onnx.OnnxExporterError as error:
         raise UsageError(f"the policy computes what ONNX cannot express: {str(error).strip()}") from error
     finally:
@@ -182,7 +189,11 @@ def compared(deployed: Deployed, theirs: Mapping[str, np.ndarray], ours: Mapping
     found = {}
     for name, right in ours.items():
         absolute = np.abs(theirs[name].astype(np.float64) - right)
-        relative = deployed.units.share_of_range(absolute, right) if name == "action" else absolute / np.maximum(np.abs(right), 1)
+        relative = (
+            deployed.units.share_of_range(absolute, right)
+            if name == "action"
+            else absolute / np.maximum(np.abs(right), 1)
+        )
         found[name] = float(relative.max(initial=0.0)) if np.isfinite(relative).all() else np.inf
     return found
 

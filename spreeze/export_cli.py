@@ -20,7 +20,7 @@ PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """Write the policy of a run as ONNX: deterministic, on raw observations, with actions in the environment's units."""
+    """Write the policy of a run as ONNX: deterministic, for raw observations, actions in the environment's units."""
 
     run: Annotated[str, "positional"]
     """Run folder, checkpoint, or `latest`."""
@@ -53,9 +53,7 @@ def export(options: ExportOptions) -> None:
     out = options.out or run / "policy.onnx"
     say(f"exporting the {options.checkpoint} policy of {run}")
     trained = load_policy(run, options.checkpoint)
-    exported = written(
-        trained.policy, trained.modules, trained.spec, trained.stage.modes.evaluate, about(trained)
-    )
+    exported = written(trained.policy, trained.modules, trained.spec, trained.stage.modes.evaluate, about(trained))
     found = differences(exported, trained.policy(0), trained.spec, options.seed)
     check(found)
     keep(exported.model, out)
@@ -69,7 +67,9 @@ def check_packages() -> None:
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         words = " and ".join(missing)
-        raise UsageError(f"spreeze export needs {words}: pip install 'spreeze[export]', or pip install {' '.join(PACKAGES)}")
+        raise UsageError(
+            f"spreeze export needs {words}: pip install 'spreeze[export]', or pip install {' '.join(PACKAGES)}"
+        )
 
 
 def about(trained: Trained) -> dict[str, str]:
@@ -114,9 +114,10 @@ def description(exported: Exported, found: dict[str, float]) -> list[str]:
     """Inputs, outputs, and how well the file fits."""
     from spreeze.export import STEPS, STREAMS
 
-    largest = max(found.values())
+    worst = max(found, key=lambda name: found[name])
+    others = f", {found[worst]:.2g} in {worst}" if found[worst] > found["action"] else ""
+    said = f"{found['action']:.2g} of the range of an action{others}"
     return [
         f"inputs: {', '.join(exported.inputs)}; outputs: {', '.join(exported.outputs)}; {len(exported.model):,} bytes",
-        f"largest difference from torch over {STREAMS * STEPS:,} observations: {found['action']:.2g} of the range of an "
-        f"action" + (f", {largest:.2g} in any output" if largest > found["action"] else ""),
+        f"largest difference from torch over {STREAMS * STEPS:,} observations: {said}",
     ]

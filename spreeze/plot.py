@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from spreeze.curves import AXES, RETURN, Axis, Curve, Line, grouped, heading, line, together
+from spreeze.curves import AXES, RETURN, Axis, Curve, Line, grouped, groups_of, heading, line, together
 from spreeze.statistics import LEAST_SEEDS
 
 if TYPE_CHECKING:
@@ -16,10 +16,8 @@ if TYPE_CHECKING:
 # Okabe and Ito's palette, which colour-blind readers can tell apart; black and yellow are left out.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 LINE_STYLES = ("-", "--", "-.", ":")
-Style = tuple[str, str]
-"""Colour and dashes."""
 LOG_AXIS_RATIO = 8.0
-"""An axis is logarithmic where the longest run made this many times the steps (or seconds) of the shortest."""
+"""An axis is logarithmic where the longest run made this many times the steps or updates of the shortest."""
 COLUMNS = 3
 """Most panels side by side."""
 UNITS = ((3 * 3600.0, 3600.0, "h"), (300.0, 60.0, "min"), (0.0, 1.0, "s"))
@@ -28,6 +26,14 @@ KEYS = (
     "thin lines: seeds, thick: their interquartile mean",
     "thin lines: seeds, thick: their interquartile mean with its 95 % bootstrap interval",
 )
+
+
+class Look(NamedTuple):
+    """How a label is drawn, and what the legend says of it."""
+
+    colour: str
+    dashes: str
+    text: str
 
 
 def write_figure(
@@ -45,9 +51,12 @@ def write_figure(
     columns = len(axes) if len(axes) > 1 else min(COLUMNS, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(max(5.5 * columns, 7.0), 1.1 + 3.7 * rows), dpi=130, layout="constrained")
-    styles = line_styles(curve.label for curve in curves)
+    looks = looks_of(curves)
     for index, (members, axis) in enumerate(panels):
-        draw_panel(figure.add_subplot(rows, columns, index + 1), members, axis, styles, metric)
+        panel = figure.add_subplot(rows, columns, index + 1)
+        draw_panel(panel, members, axis, looks, metric)
+        if index % columns:
+            panel.set_ylabel("")
     draw_legend(figure, key_of(curves))
     figure.suptitle(title or "")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +66,7 @@ def write_figure(
 
 
 def draw_panel(
-    axes: Axes, curves: Sequence[Curve], axis: Axis, styles: Mapping[str, Style], metric: str = RETURN
+    axes: Axes, curves: Sequence[Curve], axis: Axis, looks: Mapping[str, Look], metric: str = RETURN
 ) -> None:
     """Draw the curves of one environment against one axis."""
     factor, unit = unit_of(curves) if axis.name == "seconds" else (1.0, "")
@@ -65,17 +74,17 @@ def draw_panel(
     for label, members in grouped(curves, lambda curve: curve.label).items():
         lines = [(x / factor, y) for x, y in (line(curve, axis) for curve in members) if x.size]
         if lines:
-            draw_group(axes, lines, styles[label], heading(members))
+            draw_group(axes, lines, looks[label])
             ends += [float(x[-1]) for x, _ in lines]
     axes.set(
         title=curves[0].environment,
         xlabel=f"{axis.label} [{unit}]" if unit else axis.label,
         ylabel="return, mean of an evaluation" if metric == RETURN else metric,
     )
-    if not unit:
-        with_prefixes(axes)
-    if ends and max(ends) > LOG_AXIS_RATIO * max(min(ends), 1.0 / factor):
+    far_apart = bool(ends) and max(ends) > LOG_AXIS_RATIO * max(min(ends), 1.0)
+    if far_apart if axis.log is None else axis.log:
         axes.set_xscale("log", nonpositive="mask")
+    write_prefixes(axes)
     lighten(axes)
 
 
@@ -85,8 +94,8 @@ def unit_of(curves: Iterable[Curve]) -> tuple[float, str]:
     return next((seconds, name) for least, seconds, name in UNITS if longest >= least)
 
 
-def with_prefixes(axes: Axes) -> None:
-    """Write 200k instead of 200000 along x."""
+def write_prefixes(axes: Axes) -> None:
+    """Write 200k instead of 200000 along x, and 10 instead of a power of ten."""
     from matplotlib.ticker import EngFormatter
 
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
@@ -98,12 +107,12 @@ def lighten(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def draw_group(axes: Axes, lines: Sequence[Line], style: Style, text: str) -> None:
+def draw_group(axes: Axes, lines: Sequence[Line], look: Look) -> None:
     """Draw the seeds of one group, each with a point at least: thin lines, and what they are together.
 
     A single seed is one thick line; a band needs `LEAST_SEEDS`.
     """
-    colour, dashes = style
+    colour, dashes, text = look
     marker = "o" if max(x.size for x, _ in lines) == 1 else ""
     if len(lines) == 1:
         axes.plot(*lines[0], color=colour, linestyle=dashes, linewidth=2.0, marker=marker, label=text)
@@ -116,20 +125,21 @@ def draw_group(axes: Axes, lines: Sequence[Line], style: Style, text: str) -> No
     axes.plot(band.x, band.value, color=colour, linestyle=dashes, linewidth=2.0, marker=marker, label=text)
 
 
-def line_styles(labels: Iterable[str]) -> dict[str, Style]:
+def looks_of(curves: Sequence[Curve]) -> dict[str, Look]:
     """Give each label a colour, and other dashes once the colours are used up."""
+    seeds: dict[str, list[int]] = {}
+    for group in groups_of(curves):
+        seeds.setdefault(group[0].label, []).append(len(group))
     count = len(COLOURS)
-    distinct = enumerate(dict.fromkeys(labels))
-    return {s: (COLOURS[i % count], LINE_STYLES[i // count % len(LINE_STYLES)]) for i, s in distinct}
+    return {
+        label: Look(COLOURS[i % count], LINE_STYLES[i // count % len(LINE_STYLES)], heading(label, *numbers))
+        for i, (label, numbers) in enumerate(seeds.items())
+    }
 
 
-def key_of(curves: Iterable[Curve]) -> str | None:
+def key_of(curves: Sequence[Curve]) -> str | None:
     """What thick lines and bands mean, if there are any."""
-    most = max(
-        len(members)
-        for group in grouped(curves, lambda curve: curve.environment).values()
-        for members in grouped(group, lambda curve: curve.label).values()
-    )
+    most = max(map(len, groups_of(curves)))
     return None if most == 1 else KEYS[most >= LEAST_SEEDS]
 
 

@@ -27,7 +27,7 @@ class PlotOptions:
     """Run folders, patterns of such in quotes ('runs/*'), or `latest`; of one that goes on, what its last checkpoint
     knows."""
     x: str | Unset = None
-    """seconds, steps, updates, or several separated by commas (default: seconds,steps; without steps seconds,updates)."""
+    """seconds, steps, updates, or several parted by commas (default: seconds,steps; seconds,updates without steps)."""
     metric: str = "return"
     """The return of evaluations, or the name of anything in TensorBoard, as loss/critic or rate/env_steps."""
     group_by: str = "algorithm"
@@ -191,8 +191,8 @@ def notes(given: Sequence[Given], curves: Sequence[Curve]) -> Iterator[str]:
             yield f"{one.folder}: no evaluations, left out"
     for group in groups_of(curve for curve in curves if curve.points):
         if len({curve.seed for curve in group}) < len(group):
-            remedy = "if these runs differ in an option, tell them apart by --group-by or --label"
-            yield f"{heading(group)} on {group[0].environment} holds a seed more than once; {remedy}"
+            name, remedy = heading(group[0].label, len(group)), "tell different runs apart by --group-by or --label"
+            yield f"{name} on {group[0].environment} holds a seed more than once; {remedy}"
 
 
 def axes_of(words: str, curves: Sequence[Curve]) -> list[Axis]:

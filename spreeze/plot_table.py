@@ -1,4 +1,4 @@
-"""A look at curves in the terminal: the last and the best of every group, how sure they are, and how they came about."""
+"""A look at curves in the terminal: the last and the best of every group, how sure they are, and the way there."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def table(curves: Sequence[Curve], metric: str = RETURN) -> Table:
         last, best = lasts(group), [max(finite(curve), default=math.nan) for curve in group]
         against = [] if not versus else [chance(last, lasts(firsts[group[0].environment]), group, firsts)]
         shown.add_row(
-            group[0].environment, heading(group), estimate([last], iqm), estimate([best], iqm), *against,
-            ending(group), sparkline(group),
+            group[0].environment, heading(group[0].label, len(group)),
+            estimate([last], iqm), estimate([best], iqm), *against, ending(group), sparkline(group),
         )  # fmt: skip
     return shown
 

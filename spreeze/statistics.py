@@ -1,8 +1,8 @@
 """Estimates from few seeds: interquartile mean, stratified bootstrap intervals, probability of improvement.
 
 Source: Agarwal et al., Deep Reinforcement Learning at the Edge of the Statistical Precipice, 2021, arXiv 2108.13264.
-Legend: R resamples, S seeds of one stratum (a task, or a side of a comparison); `...` stands for what is computed side by
-side, as the moments of a curve.
+Legend: R resamples, S seeds of one stratum (a task, or a side of a comparison); `...` stands for what is computed side
+by side, as the moments of a curve.
 """
 
 from __future__ import annotations

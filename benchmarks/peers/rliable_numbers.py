@@ -4,8 +4,8 @@
     .venv-rliable/bin/python benchmarks/peers/rliable_numbers.py > tests/spreeze/rliable_numbers.json
 
 Scores (seeds x tasks) are drawn here and written out, so that the test needs neither rliable nor this generator. Each
-interval is computed with several random states: how far these differ is the noise of the bootstrap itself. rliable draws
-from numpy's global generator, whatever `random_state` it is given, so that one is seeded.
+interval is computed with several random states: how far these differ is the noise of the bootstrap itself. rliable
+draws from numpy's global generator, whatever `random_state` it is given, so that one is seeded.
 """
 
 import importlib.metadata

@@ -100,7 +100,10 @@ def test_the_command_reads_run_folders_and_knows_short_names(times: Any, tmp_pat
     summary = {"algorithm": "sac", "environment": "hopper", "seed": 0, "evaluations": evaluations}
     (tmp_path / "summary.json").write_text(json.dumps(summary))
     [run] = importlib.import_module("learning").chosen_runs(argparse.Namespace(runs=[tmp_path]))
-    assert (run.environment, [(p.seconds, p.value) for p in run.points]) == ("Hopper-v5", [(10.0, 2.0), (20.0, 3.0), (30.0, 4.0), (40.0, 5.0)])
+    assert (run.environment, [(p.seconds, p.value) for p in run.points]) == (
+        "Hopper-v5",
+        [(10.0, 2.0), (20.0, 3.0), (30.0, 4.0), (40.0, 5.0)],
+    )
     assert times.reach(run, 4.0, 0.0).seconds == 30.0
 
 

@@ -97,7 +97,11 @@ def test_a_short_environment_name_is_the_versioned_one(tmp_path: Path) -> None:
 
 
 def test_evaluations_are_ordered_and_empty_ones_are_none(tmp_path: Path) -> None:
-    late, early, none = evaluation(60.0, 2000, [10.0, 20.0]), evaluation(30.0, 1000, [1.0], updates=4), evaluation(9, 9, [])
+    late, early, none = (
+        evaluation(60.0, 2000, [10.0, 20.0]),
+        evaluation(30.0, 1000, [1.0], updates=4),
+        evaluation(9, 9, []),
+    )
     found = read_curve(run_folder(tmp_path / "run", [late, none, early], seed=3))
     assert found.seed == 3
     assert found.points == (Point(30.0, 1000, 1.0, 4, 1.0, 1.0, 1), Point(60.0, 2000, 15.0, None, 10.0, 20.0, 2))

@@ -52,7 +52,9 @@ def test_a_resumed_run_goes_on_and_what_was_taken_back_is_gone(tmp_path: Path, c
 
 def test_an_unknown_metric_is_named_with_those_that_exist(tmp_path: Path, clock: list[float]) -> None:
     write(tmp_path, clock, [(1.0, 100, 1, 5.0)])
-    with pytest.raises(UnknownName, match=r"no metric of .* 'loss/critc'; did you mean 'loss/critic'\? Available: loss"):
+    with pytest.raises(
+        UnknownName, match=r"no metric of .* 'loss/critc'; did you mean 'loss/critic'\? Available: loss"
+    ):
         read_metric(tmp_path, "loss/critc")
 
 

@@ -8,12 +8,14 @@ import pytest
 from matplotlib.figure import Figure
 
 from spreeze.curves import AXES, Curve, Point
-from spreeze.plot import COLOURS, default_axes, draw_panel, line_styles, unit_of, write_figure
+from spreeze.plot import COLOURS, default_axes, draw_panel, looks_of, unit_of, write_figure
 
 BOTH = [AXES["seconds"], AXES["steps"]]
 
 
-def curve(label: str = "ours", environment: str = "Hopper-v5", seed: int = 0, steps: int = 100, count: int = 4) -> Curve:
+def curve(
+    label: str = "ours", environment: str = "Hopper-v5", seed: int = 0, steps: int = 100, count: int = 4
+) -> Curve:
     """Evaluations at every minute, whose return is minute + seed."""
     points = (Point(60.0 * k, steps * k, float(k + seed), 2 * k) for k in range(1, count))
     return Curve(label, environment, seed, tuple(points))
@@ -31,7 +33,7 @@ def test_the_panels_show_minutes_steps_seeds_and_their_mean(drawn: list[Figure],
     write_figure([curve(seed=0, count=8), curve(seed=2, count=8)], BOTH, tmp_path / "x.png")
     time, steps = drawn[0].axes
     assert (time.get_xlabel(), steps.get_xlabel()) == ("wall clock [min]", "environment steps")
-    assert time.get_ylabel() == "return, mean of an evaluation"
+    assert steps.get_ylabel() == "" and time.get_ylabel() == "return, mean of an evaluation"
     assert time.get_legend_handles_labels()[1] == ["ours (2 seeds)"]
     *seeds, thick = time.lines
     x, y = (np.asarray(values) for values in thick.get_data())
@@ -84,8 +86,9 @@ def test_runs_of_very_different_length_stand_on_a_logarithmic_axis() -> None:
     slow, fast = curve("slow"), curve("fast", steps=10_000)
     left, right = Figure().subplots(1, 2)
     for axes, axis in ((left, "seconds"), (right, "steps")):
-        draw_panel(axes, [slow, fast], AXES[axis], line_styles(["slow", "fast"]))
+        draw_panel(axes, [slow, fast], AXES[axis], looks_of([slow, fast]))
     assert (left.get_xscale(), right.get_xscale()) == ("linear", "log")
+    assert right.xaxis.get_major_formatter()(10_000) == "10k"
 
 
 @pytest.mark.parametrize(("seconds", "unit"), [(40.0, "s"), (299.0, "s"), (900.0, "min"), (20_000.0, "h")])
@@ -101,8 +104,13 @@ def test_runs_without_steps_are_drawn_against_updates() -> None:
 
 
 def test_every_label_of_a_crowded_figure_has_a_look_of_its_own() -> None:
-    styles = line_styles(str(index) for index in range(3 * len(COLOURS)))
-    assert len(set(styles.values())) == 3 * len(COLOURS)
+    looks = looks_of([curve(str(index)) for index in range(3 * len(COLOURS))]).values()
+    assert len({(look.colour, look.dashes) for look in looks}) == 3 * len(COLOURS)
+
+
+def test_the_legend_counts_seeds_over_all_environments() -> None:
+    looks = looks_of([curve(), curve(seed=1), curve(environment="Ant-v5"), curve("theirs")])
+    assert [look.text for look in looks.values()] == ["ours (1 to 2 seeds)", "theirs (1 seed)"]
 
 
 def test_a_png_is_a_picture_of_some_size(tmp_path: Path) -> None:

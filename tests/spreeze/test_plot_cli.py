@@ -62,7 +62,9 @@ def test_groups_are_written_as_they_are_drawn() -> None:
     rows = rows_of(Path("x-groups.csv"))
     assert [row["x"] for row in rows] == [f"{10.0 * k}" for k in range(11)]
     assert [float(row["iqm"]) for row in rows] == [k + 1.5 for k in range(11)]
-    assert {(row["label"], row["seeds"], row["axis"], row["metric"]) for row in rows} == {("sac", "4", "updates", "return")}
+    assert {(row["label"], row["seeds"], row["axis"], row["metric"]) for row in rows} == {
+        ("sac", "4", "updates", "return")
+    }
     assert all(float(row["low"]) < float(row["iqm"]) < float(row["high"]) for row in rows)
 
 

@@ -1,4 +1,4 @@
-"""Statistics of few seeds: hand-computed cases, and the numbers of rliable (made by benchmarks/peers/rliable_numbers.py)."""
+"""Statistics of few seeds: hand-computed cases, and rliable's numbers (from benchmarks/peers/rliable_numbers.py)."""
 
 import json
 from collections.abc import Callable
