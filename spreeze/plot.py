@@ -12,6 +12,7 @@ from spreeze.statistics import LEAST_SEEDS
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.ticker import Formatter
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart; black and yellow are left out.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -84,7 +85,7 @@ def draw_panel(
     far_apart = bool(ends) and max(ends) > LOG_AXIS_RATIO * max(min(ends), 1.0)
     if far_apart if axis.log is None else axis.log:
         axes.set_xscale("log", nonpositive="mask")
-    write_prefixes(axes)
+    axes.xaxis.set_major_formatter("{x:g}" if unit else with_prefixes())
     lighten(axes)
 
 
@@ -94,11 +95,11 @@ def unit_of(curves: Iterable[Curve]) -> tuple[float, str]:
     return next((seconds, name) for least, seconds, name in UNITS if longest >= least)
 
 
-def write_prefixes(axes: Axes) -> None:
-    """Write 200k instead of 200000 along x, and 10 instead of a power of ten."""
+def with_prefixes() -> Formatter:
+    """200k instead of 200000."""
     from matplotlib.ticker import EngFormatter
 
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    return EngFormatter(sep="")
 
 
 def lighten(axes: Axes) -> None:
