@@ -74,6 +74,8 @@ def plot(options: PlotOptions) -> None:
     if not drawn:
         raise RunFolderError(f"nothing to draw: none of the {len(given)} runs holds an evaluation")
     axes = axes_of(options.x, drawn) if options.x else default_axes(drawn)
+    for note in gaps(drawn, axes):
+        console.print(note, markup=False)
     console.print(table(drawn, options.metric))
     write(drawn, axes, files, options)
     for file in files:
@@ -193,6 +195,17 @@ def notes(given: Sequence[Given], curves: Sequence[Curve]) -> Iterator[str]:
         if len({curve.seed for curve in group}) < len(group):
             name, remedy = heading(group[0].label, len(group)), "tell different runs apart by --group-by or --label"
             yield f"{name} on {group[0].environment} holds a seed more than once; {remedy}"
+
+
+def gaps(curves: Sequence[Curve], axes: Sequence[Axis]) -> Iterator[str]:
+    """Groups of which no line can be drawn."""
+    from spreeze.curves import groups_of, heading, line, on_common_grid
+
+    for group in groups_of(curves):
+        for axis in axes:
+            if not on_common_grid([line(curve, axis) for curve in group])[0].size:
+                name, place = heading(group[0].label, len(group)), f"{group[0].environment} along {axis.label}"
+                yield f"{name} on {place}: no stretch that all of its seeds reach, so they have no common line"
 
 
 def axes_of(words: str, curves: Sequence[Curve]) -> list[Axis]:

@@ -137,6 +137,15 @@ def test_a_run_without_evaluations_is_left_out_with_a_note(capsys: pytest.Captur
     assert "runs/empty: no evaluations, left out" in shown and "runs/unfinished: no evaluations" in shown
 
 
+def test_seeds_that_never_meet_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    for seed in range(3):
+        run_folder(Path(f"runs/{seed}"), [evaluation(100.0 * seed + k, k, [1.0]) for k in range(3)], seed=seed)
+    assert main(["plot", "runs/*"]) == 0
+    shown = said(capsys)
+    assert "sac (3 seeds) on Pendulum-v1 along wall clock: no stretch that all of its seeds reach" in shown
+    assert "along environment steps" not in shown
+
+
 def test_a_return_that_is_not_a_number_leaves_a_gap(capsys: pytest.CaptureFixture[str]) -> None:
     run_folder(Path("run"), [evaluation(1.0, 1, [0.5]), evaluation(2.0, 2, [math.nan])])
     assert main(["plot", "run"]) == 0
