@@ -23,7 +23,7 @@ from torch.export import Dim, ExportedProgram
 from spreeze.contract import EnvironmentSpec, Policy, Step
 from spreeze.deploy import Deployed
 from spreeze.errors import UsageError
-from spreeze.spaces import action_field, encode, observation_field
+from spreeze.spaces import action_field, encode, in_one_array, observation_field
 
 EXAMPLES = 3
 """Rows of the batch that a policy is traced with; a single one would be taken for a constant."""
@@ -88,7 +88,7 @@ def observations(spec: EnvironmentSpec, count: int, seed: int) -> Iterator[np.nd
     """Samples of the observation space: uniform within bounds, else standard normal or exponential."""
     space, field = copy.deepcopy(spec.observation), observation_field(spec.observation)
     space.seed(seed)
-    return (np.asarray(space.sample(), field.dtype) for _ in range(count))
+    return (np.asarray(in_one_array(space, space.sample()), field.dtype) for _ in range(count))
 
 
 @torch.inference_mode()

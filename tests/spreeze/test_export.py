@@ -9,9 +9,10 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, Space
 from torch import Tensor, nn
 
+from spreeze import registry
 from spreeze.contract import EnvironmentSpec, Policy, Recurrent, Stage, Step
 from spreeze.errors import UsageError
 from spreeze.export import TOLERANCE, Exported, differences, export
@@ -44,7 +45,30 @@ def test_the_policy_of_every_algorithm_is_the_same_in_onnxruntime(
     assert max(found.values()) <= TOLERANCE
     session = onnxruntime.InferenceSession(made.model)
     (alone,) = session.run(["action"], {"observation": np.zeros((1, 5), np.float32)})
-    assert alone.shape == (1, 2) and spec.action.contains(alone[0])
+    assert spec.action.contains(alone[0])
+
+
+@pytest.mark.parametrize(
+    ("observation", "action", "inputs", "outputs"),
+    [
+        (PLANE, Box(-3.0, 1.0, (2,), np.float32), ["is_first", "state0"], ["state0_out"]),
+        (
+            Dict({"seen": PLANE, "action_mask": MultiBinary(3)}),
+            Discrete(3),
+            ["is_first", "state0"],
+            ["state0_out", "logits"],
+        ),
+    ],
+    ids=["continuous", "masked"],
+)
+def test_a_recurrent_policy_of_the_framework_is_the_same_in_onnxruntime(
+    observation: Space[Any], action: Space[Any], inputs: list[str], outputs: list[str]
+) -> None:
+    algorithm, spec = registry.algorithm("ppo"), EnvironmentSpec(observation, action)
+    (stage,) = algorithm.stages(spec, algorithm.config(memory=8, hidden=(16,)), 8)
+    made, policy = exported(stage, spec)
+    assert (list(made.inputs), list(made.outputs)) == (["observation", *inputs], ["action", *outputs])
+    assert max(differences(made, policy, spec, seed=0).values()) <= TOLERANCE
 
 
 def on_policy_stage() -> tuple[Stage, EnvironmentSpec]:
@@ -60,7 +84,9 @@ def test_memory_goes_in_and_comes_out() -> None:
     session = onnxruntime.InferenceSession(made.model)
     seen, memory = np.array([[0.3, -0.2]], np.float32), np.array([[0.5]], np.float32)
     action, after = session.run(["action", "state0_out"], {"observation": seen, "state0": memory})
-    mean, (expected,), _ = policy.act(Step(torch.from_numpy(seen), *[torch.zeros(1)] * 3), (torch.tensor([[0.5]]),), "mean")
+    mean, (expected,), _ = policy.act(
+        Step(torch.from_numpy(seen), *[torch.zeros(1)] * 3), (torch.tensor([[0.5]]),), "mean"
+    )
     np.testing.assert_allclose(after, expected, rtol=1e-6)
     np.testing.assert_allclose(action, np.clip(1 + 2 * mean.numpy(), -1, 3), rtol=1e-6)
 
@@ -76,7 +102,9 @@ class Chooser:
 
     def act(self, step: Step, state: Recurrent, mode: str) -> tuple[Tensor, Recurrent, Mapping[str, Tensor]]:
         choice = nn.functional.one_hot(step.previous_action, 3).float()
-        memory = self.modules["cell"](torch.cat((step.observation, choice, step.previous_reward[:, None]), -1), state[0])
+        memory = self.modules["cell"](
+            torch.cat((step.observation, choice, step.previous_reward[:, None]), -1), state[0]
+        )
         logits = self.modules["head"](memory)
         return logits.argmax(-1), (memory, state[1] + 1), {"logits": logits}
 

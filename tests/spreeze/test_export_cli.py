@@ -41,7 +41,9 @@ def test_the_file_acts_in_the_units_of_the_environment(run: Path, capsys: pytest
     shown = capsys.readouterr().out.splitlines()
     assert shown[-1] == "runs/line/policy.onnx"
     assert "inputs: observation; outputs: action" in shown[-3]
-    assert re.search(r"largest difference from torch over 1,000 observations: \d\S* of the range of an action", shown[-2])
+    assert re.search(
+        r"largest difference from torch over 1,000 observations: \d\S* of the range of an action", shown[-2]
+    )
     file = run / "policy.onnx"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     session = onnxruntime.InferenceSession(file)
