@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from rich.table import Column, Table
+from rich.table import Table
 
 from spreeze.curves import AXES, RETURN, Curve, groups_of, heading, line, together
 from spreeze.plot import unit_of
@@ -18,21 +18,22 @@ WIDTH = 24
 
 
 def table(curves: Sequence[Curve], metric: str = RETURN) -> Table:
-    """One line for each group; of an interval only where there are seeds enough."""
+    """One line for each group; intervals only where there are seeds enough.
+
+    Returns of groups are compared with those of the first group of the same environment.
+    """
     groups = groups_of(curves)
     firsts = {group[0].environment: group for group in reversed(groups)}
-    compared = any(first[0].label != group[0].label for group in groups for first in [firsts[group[0].environment]])
-    versus = [Column("P(better than the first)")] if compared and metric == RETURN else []
-    highest = "best" if metric == RETURN else "highest"
-    heads = ("last", highest, *versus, "ends after", "over time")
-    shown = Table(Column("environment", no_wrap=True), Column("group"), *heads, title=title(metric, groups))
+    compared = metric == RETURN and len(groups) > len(firsts)
+    heads = ("last", "best" if metric == RETURN else "highest", *(["P(better than first)"] * compared), "ends after")
+    shown = Table("environment", "group", *heads, "over time", title=title(metric, groups))
     for group in groups:
-        last, best = lasts(group), [max(finite(curve), default=math.nan) for curve in group]
-        against = [] if not versus else [chance(last, lasts(firsts[group[0].environment]), group, firsts)]
-        shown.add_row(
-            group[0].environment, heading(group[0].label, len(group)),
-            estimate([last], iqm), estimate([best], iqm), *against, ending(group), sparkline(group),
-        )  # fmt: skip
+        first, last = firsts[group[0].environment], lasts(group)
+        best = [max(finite(curve), default=math.nan) for curve in group]
+        cells = [heading(group[0].label, len(group)), estimate([last], iqm), estimate([best], iqm)]
+        if compared:
+            cells.append("" if first is group else estimate([last, lasts(first)], improvement, decimals=2))
+        shown.add_row(group[0].environment, *cells, ending(group), sparkline(group))
     return shown
 
 
@@ -64,13 +65,6 @@ def number(value: float, decimals: int | None) -> str:
     if decimals is None:
         decimals = 0 if abs(value) >= 1000 or not math.isfinite(value) else 1 if abs(value) >= 10 else 3
     return f"{value:,.{decimals}f}"
-
-
-def chance(
-    ours: Sequence[float], theirs: Sequence[float], group: Sequence[Curve], firsts: dict[str, list[Curve]]
-) -> str:
-    """Probability of improvement in the last value over the first group of the environment; nothing for itself."""
-    return "" if firsts[group[0].environment] is group else estimate([ours, theirs], improvement, decimals=2)
 
 
 def ending(group: Sequence[Curve]) -> str:
