@@ -22,6 +22,11 @@ def torch_dtype(dtype: Any) -> torch.dtype:
 class ActionUnits(nn.Module):
     """`ActionScale.to_env` in torch; floats are float32, whatever the environment's."""
 
+    middle: Tensor
+    extent: Tensor
+    low: Tensor
+    high: Tensor
+
     def __init__(self, space: Space[Any]) -> None:
         super().__init__()
         self.scale = ActionScale(space)
@@ -44,10 +49,9 @@ class ActionUnits(nn.Module):
 
     def share_of_range(self, difference: np.ndarray, action: np.ndarray) -> np.ndarray:
         """A difference of actions as a share of the range that an action may have; without bounds, of its size."""
-        if self.scale.space is None:
-            return difference / np.maximum(np.abs(action), 1)
-        extent = 2 * self.scale.half
-        return np.divide(difference, extent, out=np.zeros_like(difference), where=extent > 0)
+        extent = np.maximum(np.abs(action), 1) if self.scale.space is None else 2 * self.scale.half
+        share: np.ndarray = np.divide(difference, extent, out=np.zeros_like(difference), where=extent > 0)
+        return share
 
 
 class Deployed(nn.Module):

@@ -49,7 +49,8 @@ def iqm(*strata: np.ndarray) -> np.ndarray:
 
 def mean_ratio(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     """Mean over mean."""
-    return mean(ours) / mean(theirs)
+    ratio: np.ndarray = mean(ours) / mean(theirs)
+    return ratio
 
 
 def improvement(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
