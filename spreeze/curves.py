@@ -149,7 +149,8 @@ def smooth(curve: Curve, window_s: float) -> Curve:
 
 def line(curve: Curve, axis: Axis) -> Line:
     """Return the values of a curve against an axis; points that do not know their place on it are left out."""
-    found = sorted(((x, p.value) for p in curve.points if (x := axis.of(p)) is not None), key=lambda pair: pair[0])
+    known = ((place, p.value) for p in curve.points if (place := axis.of(p)) is not None)
+    found = sorted(known, key=lambda pair: pair[0])
     x, y = np.array(found, np.float64).reshape(-1, 2).T
     return x, y
 

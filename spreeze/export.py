@@ -102,7 +102,9 @@ def traced(deployed: Deployed, inputs: Sequence[Tensor]) -> ExportedProgram:
     """The graph of `deployed` for any batch; raises UsageError for what has none."""
     batch = Dim("batch")
     try:
-        with torch.no_grad():
+        with torch.no_grad(), warnings.catch_warnings():
+            # Recurrent networks of torch list their weights a second time, and get that list back after the trace.
+            warnings.filterwarnings("ignore", "The tensor attributes", UserWarning)
             return torch.export.export(deployed, tuple(inputs), dynamic_shapes={"inputs": ({0: batch},) * len(inputs)})
     except Exception as error:
         reason = str(error).strip().partition("\n")[0]
@@ -130,6 +132,7 @@ def translated(program: ExportedProgram, inputs: Sequence[str], outputs: Sequenc
 
 def used(program: ExportedProgram) -> list[str]:
     """The fields of a step that a traced policy looks at; the observation always."""
+    program.graph.eliminate_dead_code()
     looked_at = {node.name for node in program.graph.nodes if node.op == "placeholder" and node.users}
     inputs = zip(Step._fields, program.graph_signature.user_inputs, strict=False)
     return [name for name, placeholder in inputs if name == "observation" or placeholder in looked_at]

@@ -173,6 +173,6 @@ def test_a_model_of_other_weights_is_seen() -> None:
     stage, spec = on_policy_stage()
     made, policy = exported(stage, spec)
     for parameter in made.deployed.parameters():
-        parameter += 0.01
+        parameter.add_(0.01)
     found = differences(made, policy, spec, seed=0)
     assert min(found.values()) > TOLERANCE
