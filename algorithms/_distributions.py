@@ -5,7 +5,7 @@ serves log-probability and entropy. Choices are what is stored and learnt from, 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -44,6 +44,9 @@ class Head(Protocol):
     def action(self, choice: Tensor) -> Tensor:
         """What the environment is told: choices within the bounds of the action space."""
 
+    def shown(self, parameters: Tensor) -> Mapping[str, Tensor]:
+        """What is told beside the most probable choice, by name."""
+
 
 class GaussianHead(nn.Module):
     """Independent Gaussians; means are linear in the features, log standard deviations parameters of their own."""
@@ -80,6 +83,10 @@ class GaussianHead(nn.Module):
     def action(self, choice: Tensor) -> Tensor:
         """Choices clipped to [-1, 1]."""
         return choice.clamp(-1, 1)
+
+    def shown(self, parameters: Tensor) -> Mapping[str, Tensor]:
+        """Nothing: the choice is the mean."""
+        return {}
 
     def _log_scale(self) -> Tensor:
         return self.log_std.sum() + 0.5 * math.log(2 * math.pi) * len(self.log_std)
@@ -124,6 +131,10 @@ class CategoricalHead(nn.Module):
     def action(self, choice: Tensor) -> Tensor:
         """The choice itself."""
         return choice
+
+    def shown(self, parameters: Tensor) -> Mapping[str, Tensor]:
+        """The normalised `logits` (..., C)."""
+        return {"logits": parameters}
 
     def _shaped(self, choice: Tensor, parameters: Tensor) -> Tensor:
         dtype = getattr(torch, self.choice.dtype)

@@ -58,6 +58,9 @@ class GRUMemory(nn.Module):
         Streams are cut where episodes begin, and the pieces go through the unit side by side: one call instead of L.
         """
         length, streams = is_first.shape
+        if length == 1:  # Acting, which has to be a graph without decisions by values to be exported.
+            outputs, _ = self.unit(seen, torch.where(is_first[..., None], 0.0, state[0]))
+            return torch.cat((seen, outputs), -1), (outputs[0],)
         begins = is_first.t().reshape(-1).clone()
         begins[::length] = True
         piece = begins.cumsum(0) - 1

@@ -18,7 +18,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +27,14 @@ import campaign_offline_rows as offline
 import campaign_rows as online
 from campaign_process import CampaignError, execute
 from campaign_rows import Row
-from offline_figure import draw
 from rich.console import Console
 from rich.table import Column, Table
 
-from spreeze.plot import grouped, write_png
+from spreeze.curves import AXES, grouped
+from spreeze.plot import default_axes, write_figure
 
 ROOT = Path(__file__).resolve().parents[1]
+OFFLINE_AXES = (AXES["updates"], replace(AXES["seconds"], log=True))
 ROWS = (*online.ROWS, *offline.ROWS)
 
 
@@ -192,11 +193,11 @@ def plot(campaign: Campaign) -> list[Path]:
     written = []
     for environment, members in grouped(curves, lambda curve: curve.environment).items():
         written.append(campaign.figures / f"{environment.lower().replace('/', '-')}.png")
-        write_png(members, written[-1])
+        write_figure(members, default_axes(members), written[-1])
     for logged in ledger.by_dataset(entry for entry in entries if entry.get("curve")):
         name = logged[0]["dataset"]["name"]
         written.append(campaign.figures / f"offline-{name.lower().replace('/', '-')}.png")
-        draw(ledger.curves(logged), name, written[-1])
+        write_figure(ledger.curves(logged), OFFLINE_AXES, written[-1], name)
     return written
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from campaign_rows import Row
 
+from spreeze.curves import Curve, Point, curve_of
 from spreeze.limits import memory_bytes, usable_cores
-from spreeze.plot import Curve, Point, curve_of
 
 Entry = Mapping[str, Any]
 
@@ -39,9 +39,7 @@ def training_of(row: Row, summary: Mapping[str, Any]) -> Entry:
     known = {"algorithm": row.algorithm, "environment": row.environment, "seed": row.seed, **summary}
     points = curve_of(known | {"evaluations": [in_stage(found) for found in summary["evaluations"]]}).points
     dataset = summary.get("dataset")
-    curve = [
-        [round(p.seconds, 1), p.env_steps, finite(p.mean_return), *([p.updates] if dataset else [])] for p in points
-    ]
+    curve = [[round(p.seconds, 1), p.env_steps, finite(p.value), *([p.updates] if dataset else [])] for p in points]
     scores = [point[2] for point in curve if point[2] is not None]
     return {
         "versions": summary.get("versions", {}),

@@ -12,19 +12,19 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import campaign_ledger
 from learning_figure import draw
-from learning_times import Interval, Run, Summary, summaries
+from learning_times import Summary, summaries
 from rich.console import Console
 from rich.table import Column, Table
 
-from spreeze import registry
+from spreeze.curves import Curve, read_curve
 from spreeze.errors import RunFolderError
-from spreeze.plot import Curve, read_curve
+from spreeze.statistics import LEAST_SEEDS, Interval
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGETS = {"Hopper-v5": 2500.0, "HalfCheetah-v5": 4000.0}
@@ -33,11 +33,9 @@ WIDTH = 150
 """Columns of a table that goes to a file."""
 
 
-def run_of(curve: Curve) -> Run:
-    """Return what is asked of a curve; evaluations whose return is not finite are no evaluations."""
-    points = [point for point in curve.points if math.isfinite(point.mean_return)]
-    seconds, returns = [point.seconds for point in points], [point.mean_return for point in points]
-    return Run(curve.label, registry.environment_id(curve.environment), curve.seed, seconds, returns)
+def measured(curve: Curve) -> Curve:
+    """Return a curve without the evaluations whose return is not finite: they are none."""
+    return replace(curve, points=tuple(point for point in curve.points if math.isfinite(point.value)))
 
 
 def ledger_runs(path: Path, only: str) -> list[Curve]:
@@ -49,10 +47,10 @@ def ledger_runs(path: Path, only: str) -> list[Curve]:
     )
 
 
-def chosen_runs(args: argparse.Namespace) -> list[Run]:
+def chosen_runs(args: argparse.Namespace) -> list[Curve]:
     """Return the runs that the command line names."""
     curves = [read_curve(folder) for folder in args.runs] if args.runs else ledger_runs(args.ledger, args.only)
-    return [run for run in map(run_of, curves) if run.seconds]
+    return [run for run in map(measured, curves) if run.points]
 
 
 def targets_of(words: Iterable[str]) -> dict[str, float]:
@@ -61,10 +59,11 @@ def targets_of(words: Iterable[str]) -> dict[str, float]:
     return {name: float(value) for name, _, value in pairs} or dict(TARGETS)
 
 
-def table(found: Iterable[Summary], baseline: str) -> Table:
+def table(found: Sequence[Summary], baseline: str) -> Table:
     """One line for each label of each environment."""
     heads = ("target", "reached", "median [s]", "mean below it [s]", "95 %", f"over {baseline}", "95 %")
     shown = Table(Column("environment", no_wrap=True), Column("", no_wrap=True), *heads)
+    bases = {one.environment: one.seeds for one in found if baseline in one.label}
     for one in found:
         median = f"{one.median_s:.0f}" if math.isfinite(one.median_s) else f"> {one.limit_s:.0f}"
         mark = "" if one.reached == one.seeds else ">= "
@@ -75,16 +74,16 @@ def table(found: Iterable[Summary], baseline: str) -> Table:
             f"{one.reached} of {one.seeds}",
             median,
             f"{mark}{one.restricted_s.value:.0f}",
-            between(one.restricted_s, 0),
+            between(one.restricted_s, 0, one.seeds),
             f"{one.ratio.value:.2f}" if one.ratio else "",
-            between(one.ratio, 2) if one.ratio else "",
+            between(one.ratio, 2, min(one.seeds, bases[one.environment])) if one.ratio else "",
         )
     return shown
 
 
-def between(interval: Interval, decimals: int) -> str:
-    """Return the ends of an interval."""
-    return f"{interval.low:.{decimals}f} to {interval.high:.{decimals}f}"
+def between(interval: Interval, decimals: int, seeds: int) -> str:
+    """Return the ends of an interval; a dash where too few seeds would only span their range."""
+    return "-" if seeds < LEAST_SEEDS else f"{interval.low:.{decimals}f} to {interval.high:.{decimals}f}"
 
 
 def data(one: Summary) -> dict[str, Any]:

@@ -2,62 +2,40 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from learning_times import Run, reach
+from learning_times import reach
 from matplotlib.figure import Figure
 
-from spreeze.plot import COLOURS, draw_group
+from spreeze.curves import AXES, Curve, grouped
+from spreeze.plot import draw_legend, draw_panel, key_of, lighten, looks_of, unit_of
 
 
-def draw(groups: Mapping[str, Sequence[Run]], targets: Mapping[str, float], window_s: float, path: Path) -> None:
+def draw(groups: Mapping[str, Sequence[Curve]], targets: Mapping[str, float], window_s: float, path: Path) -> None:
     """Draw two panels for each environment, whose runs are given by name, as a PNG."""
-    figure = Figure(figsize=(11.0, 1.0 + 3.8 * len(groups)), dpi=130, layout="constrained")
+    figure = Figure(figsize=(11.0, 1.1 + 3.7 * len(groups)), dpi=130, layout="constrained")
     panels = figure.subplots(len(groups), 2, squeeze=False)
-    labels = list(dict.fromkeys(run.label for runs in groups.values() for run in runs))
-    colours = {label: COLOURS[index % len(COLOURS)] for index, label in enumerate(labels)}
+    everything = [run for runs in groups.values() for run in runs]
+    looks = looks_of(everything)
     for (environment, runs), (left, right) in zip(groups.items(), panels, strict=True):
-        for label in dict.fromkeys(run.label for run in runs):
-            members = [run for run in runs if run.label == label]
-            text = f"{label} ({len(members)} seeds)"
-            draw_group(left, [line(run) for run in members], (colours[label], "-"), text)
-            right.step(*shares(members, targets[environment], window_s), where="post", color=colours[label], label=text)
-        label_panels(left, right, environment, targets[environment])
-    handles, texts = legend(panels)
-    figure.legend(handles, texts, loc="outside lower center", ncols=2, frameon=False)
+        draw_panel(left, runs, AXES["seconds"], looks)
+        left.axhline(targets[environment], color="black", linewidth=1.0, linestyle=":")
+        seconds, unit = unit_of(runs)
+        for label, members in grouped(runs, lambda run: run.label).items():
+            times, found = shares(members, targets[environment], window_s)
+            look = looks[label]
+            right.step([t / seconds for t in times], found, where="post", color=look.colour, linestyle=look.dashes)
+        words = f"share of seeds at {targets[environment]:g}"
+        right.set(xlabel=f"wall clock [{unit}]", ylabel=words, title=environment, ylim=(-0.03, 1.03))
+        lighten(right)
+    draw_legend(figure, key_of(everything))
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, format="png")
 
 
-def line(run: Run) -> tuple[np.ndarray, np.ndarray]:
-    """Minutes and returns of a run."""
-    return np.array(run.seconds) / 60.0, np.array(run.returns)
-
-
-def shares(runs: Sequence[Run], target: float, window_s: float) -> tuple[list[float], list[float]]:
-    """Return the minutes at which one more run reaches the target, from 0 to the last evaluation, and the shares."""
+def shares(runs: Sequence[Curve], target: float, window_s: float) -> tuple[list[float], list[float]]:
+    """Return the seconds at which one more run reaches the target, from 0 to the last evaluation, and the shares."""
     found = [reach(run, target, window_s) for run in runs]
-    times = sorted(one.seconds / 60.0 for one in found if one.seconds is not None)
-    end = max(one.watched for one in found) / 60.0
+    times = sorted(one.seconds for one in found if one.seconds is not None)
+    end = max(one.watched for one in found)
     counts = [0, *range(1, len(times) + 1), len(times)]
     return [0.0, *times, end], [count / len(runs) for count in counts]
-
-
-def label_panels(left: Any, right: Any, environment: str, target: float) -> None:
-    """Name the axes and mark the target."""
-    left.axhline(target, color="black", linewidth=1.0, linestyle=":")
-    left.set(xlabel="wall clock [min]", ylabel="return, mean of an evaluation", title=environment)
-    right.set(xlabel="wall clock [min]", ylabel=f"share of seeds at {target:g}", title=environment, ylim=(-0.03, 1.03))
-    for axes in (left, right):
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
-
-
-def legend(panels: Any) -> tuple[list[Any], list[str]]:
-    """Return one handle for each label of all panels."""
-    entries: dict[str, Any] = {}
-    for left, _ in panels:
-        handles, texts = left.get_legend_handles_labels()
-        entries |= dict(zip(texts, handles, strict=True))
-    return list(entries.values()), list(entries)

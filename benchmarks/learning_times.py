@@ -2,25 +2,13 @@
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-RESAMPLES, LEVEL = 10_000, 0.95
-"""Of seeds with replacement, and the share of them between the ends of an interval."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """The evaluations of one seed, in order of time."""
-
-    label: str
-    environment: str
-    seed: int
-    seconds: Sequence[float]
-    returns: Sequence[float]
-    """The mean return of each evaluation."""
+from spreeze.curves import Curve, smooth
+from spreeze.statistics import Interval, bootstrap, mean, mean_ratio
 
 
 @dataclass(frozen=True)
@@ -31,32 +19,10 @@ class Reach:
     watched: float
 
 
-@dataclass(frozen=True)
-class Interval:
-    """An estimate, and the ends of its bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-def smoothed(seconds: Sequence[float], returns: Sequence[float], window_s: float) -> list[float]:
-    """Return at each evaluation the mean of those of the last `window_s` seconds, itself included.
-
-    A window of time treats a side that evaluates often like one that does so rarely.
-    """
-    means = []
-    for now in seconds:
-        recent = [value for then, value in zip(seconds, returns, strict=True) if now - window_s < then <= now]
-        means.append(statistics.fmean(recent))
-    return means
-
-
-def reach(run: Run, target: float, window_s: float) -> Reach:
+def reach(run: Curve, target: float, window_s: float) -> Reach:
     """Return the first evaluation at which the smoothed return is at least `target`."""
-    values = smoothed(run.seconds, run.returns, window_s) if window_s > 0 else run.returns
-    times = (now for now, value in zip(run.seconds, values, strict=True) if value >= target)
-    return Reach(next(times, None), run.seconds[-1])
+    points = smooth(run, window_s).points
+    return Reach(next((point.seconds for point in points if point.value >= target), None), points[-1].seconds)
 
 
 def horizon(reaches: Sequence[Reach]) -> float:
@@ -76,32 +42,6 @@ def median_time(reaches: Sequence[Reach]) -> float:
     return statistics.median([math.inf if one.seconds is None else one.seconds for one in reaches])
 
 
-def bootstrap(
-    groups: Sequence[Sequence[float]], statistic: Callable[..., np.ndarray], random: np.random.Generator
-) -> Interval:
-    """Return `statistic` of the groups, with the percentile interval over resampled members of each group.
-
-    `statistic` takes an array (R, members) for each group and returns R values.
-    """
-    arrays = [np.asarray(group, np.float64) for group in groups]
-    value = float(statistic(*(array[None] for array in arrays))[0])
-    drawn = [array[random.integers(0, len(array), (RESAMPLES, len(array)))] for array in arrays]
-    low, high = np.quantile(statistic(*drawn), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(value, float(low), float(high))
-
-
-def means(values: np.ndarray) -> np.ndarray:
-    """Return the mean of each row (R, members)."""
-    mean: np.ndarray = values.mean(axis=1)
-    return mean
-
-
-def mean_ratios(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    """Return mean over mean of each row (R, members)."""
-    ratio: np.ndarray = ours.mean(axis=1) / theirs.mean(axis=1)
-    return ratio
-
-
 @dataclass(frozen=True)
 class Summary:
     """What the seeds of one label reached in one environment."""
@@ -119,7 +59,7 @@ class Summary:
     """The same over that of the baseline; none for the baseline itself, or where neither has reached it."""
 
 
-def summaries(runs: Sequence[Run], target: float, window_s: float, baseline: str, seed: int) -> list[Summary]:
+def summaries(runs: Sequence[Curve], target: float, window_s: float, baseline: str, seed: int) -> list[Summary]:
     """Compare the labels of one environment with the one whose name holds `baseline`, all within one common limit."""
     labels = list(dict.fromkeys(run.label for run in runs))
     reaches = {label: [reach(run, target, window_s) for run in runs if run.label == label] for label in labels}
@@ -136,7 +76,7 @@ def summaries(runs: Sequence[Run], target: float, window_s: float, baseline: str
             reached=sum(one.seconds is not None for one in found),
             limit_s=limit_s,
             median_s=median_time(found),
-            restricted_s=bootstrap([times[label]], means, random),
+            restricted_s=bootstrap([times[label]], mean, random),
             ratio=over(label, base, reaches, times, random),
         )
         for label, found in reaches.items()
@@ -153,4 +93,4 @@ def over(
     """Return the times of a label over those of the baseline; None where no run of either has reached the target."""
     if base is None or base == label or not any(one.seconds is not None for one in [*reaches[label], *reaches[base]]):
         return None
-    return bootstrap([times[label], times[base]], mean_ratios, random)
+    return bootstrap([times[label], times[base]], mean_ratio, random)

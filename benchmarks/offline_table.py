@@ -19,14 +19,11 @@ import numpy as np
 from campaign_ledger import Entry
 
 from spreeze.dataset import Reference
+from spreeze.statistics import LEAST_SEEDS, bootstrap, mean
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = "MICRO"
 """What every other algorithm is subtracted from."""
-RESAMPLES = 10_000
-"""Of the paired differences, with replacement."""
-LEAST_SEEDS = 3
-"""Common seeds without which no interval is stated."""
 GRID = "friction and gravity"
 
 
@@ -141,21 +138,14 @@ def difference_table(results: Sequence[Result]) -> str:
 
 
 def difference(differences: Sequence[float]) -> str:
-    """Return `mean (interval)` of paired differences; the interval is a dash with fewer than `LEAST_SEEDS`."""
+    """Return `mean (bootstrap interval)` of paired differences; a dash for the interval of fewer than `LEAST_SEEDS`."""
     if not differences:
         return "-"
     interval = "-"
     if len(differences) >= LEAST_SEEDS:
-        interval = " to ".join(tenths(value, "+") for value in bootstrap(differences))
+        found = bootstrap([differences], mean, np.random.default_rng(0))
+        interval = f"{tenths(found.low, '+')} to {tenths(found.high, '+')}"
     return f"{tenths(float(np.mean(differences)), '+')} ({interval})"
-
-
-def bootstrap(values: Sequence[float]) -> tuple[float, float]:
-    """Return the central 95 % of the means of resamples; always the same for the same values."""
-    random, known = np.random.default_rng(0), np.asarray(values)
-    means = known[random.integers(len(known), size=(RESAMPLES, len(known)))].mean(axis=1)
-    low, high = np.percentile(means, (2.5, 97.5))
-    return float(low), float(high)
 
 
 def training_tables(entries: Iterable[Entry]) -> Iterator[str]:

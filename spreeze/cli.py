@@ -1,4 +1,4 @@
-"""The command line: `spreeze run | tune | resume | eval | plot | dataset | list | doctor`."""
+"""The command line: `spreeze run | tune | resume | eval | plot | export | dataset | list | doctor`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ commands:
   tune     choose sizes for this machine by measurement, explained: spreeze tune --algo sac --env hopper
   resume   go on with a run, its replay intact: spreeze resume latest
   eval     measure the policy of a run, attacked if you like: spreeze eval RUN --attack random
-  plot     draw return against time and steps: spreeze plot RUN...
+  plot     curves of runs and seeds, as table, figure and CSV: spreeze plot RUN...
+  export   the policy of a run as ONNX: spreeze export RUN
   dataset  logged data: list, show, record, download
   list     algorithms and environments
   doctor   what this machine offers, and what it lacks
@@ -45,18 +46,6 @@ class ResumeOptions:
     """Environment steps after which the run ends, those before included (default: as the run was started)."""
     seconds: float | Unset = None
     """Seconds to go on for (default: what is left of the run's own limit)."""
-
-
-@dataclass(frozen=True)
-class PlotOptions:
-    """Draw return against wall clock and environment steps for several runs."""
-
-    runs: Annotated[tuple[Path, ...], "positional"]
-    """Run folders; seeds of one algorithm and environment are drawn together."""
-    out: Path = Path("curves.png")
-    """The picture; the numbers go beside it as CSV."""
-    title: str | Unset = None
-    """A heading."""
 
 
 def parse(kind: Any, argv: Sequence[str], command: str, default: Any = None) -> Any:
@@ -209,12 +198,17 @@ def eval_command(argv: Sequence[str]) -> int:
 
 def plot_command(argv: Sequence[str]) -> int:
     """Draw curves."""
-    options: PlotOptions = parse(positional(PlotOptions), argv, "plot")
-    from spreeze.plot import plot
+    from spreeze.plot_cli import PlotOptions, plot
 
-    files = plot(list(options.runs), options.out, options.title)
-    for line in (*files.notes, f"{files.png}", f"{files.csv}"):
-        print(line)
+    plot(parse(positional(PlotOptions), argv, "plot"))
+    return 0
+
+
+def export_command(argv: Sequence[str]) -> int:
+    """Write a policy as ONNX."""
+    from spreeze.export_cli import ExportOptions, export
+
+    export(parse(positional(ExportOptions), argv, "export"))
     return 0
 
 
@@ -263,6 +257,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "resume": resume_command,
     "eval": eval_command,
     "plot": plot_command,
+    "export": export_command,
     "dataset": dataset_command,
     "list": list_command,
     "doctor": doctor_command,

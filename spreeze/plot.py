@@ -1,238 +1,163 @@
-"""Return against wall clock and against environment steps, for several runs and seeds, as PNG and CSV."""
+"""Figures of curves: a panel for each environment and axis, seeds put together by their interquartile mean."""
 
 from __future__ import annotations
 
-import csv
-import json
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
-from spreeze.errors import RunFolderError
+from spreeze.curves import AXES, RETURN, Axis, Curve, Line, grouped, groups_of, heading, line, together
+from spreeze.statistics import LEAST_SEEDS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import Formatter
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart; black and yellow are left out.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 LINE_STYLES = ("-", "--", "-.", ":")
 LOG_AXIS_RATIO = 8.0
-"""Steps are drawn on a logarithmic axis where the longest run made this many times the steps of the shortest."""
-COLUMNS = (
-    "label", "environment", "seed", "seconds", "env_steps", "updates", "mean_return", "min_return", "max_return",
-    "episodes",
-)  # fmt: skip
+"""An axis is logarithmic where the longest run made this many times the steps or updates of the shortest."""
+COLUMNS = 3
+"""Most panels side by side."""
+UNITS = ((3 * 3600.0, 3600.0, "h"), (300.0, 60.0, "min"), (0.0, 1.0, "s"))
+"""From so many seconds on, their unit, and its name."""
+KEYS = (
+    "thin lines: seeds, thick: their interquartile mean",
+    "thin lines: seeds, thick: their interquartile mean with its 95 % bootstrap interval",
+)
 
 
-@dataclass(frozen=True)
-class Point:
-    """One evaluation. What a source of curves does not tell is None."""
+class Look(NamedTuple):
+    """How a label is drawn, and what the legend says of it."""
 
-    seconds: float
-    """Wall clock since the run began."""
-    env_steps: int
-    mean_return: float
-    """Undiscounted, over the episodes of this evaluation."""
-    updates: int | None = None
-    min_return: float | None = None
-    max_return: float | None = None
-    episodes: int | None = None
+    colour: str
+    dashes: str
+    text: str
 
 
-@dataclass(frozen=True)
-class Curve:
-    """The evaluations of one run, in order of time."""
+def write_figure(
+    curves: Sequence[Curve], axes: Sequence[Axis], path: Path, title: str | None = None, metric: str = RETURN
+) -> None:
+    """Draw curves, each with at least one point, as PNG or SVG, whichever the name ends with.
 
-    label: str
-    environment: str
-    seed: int
-    points: tuple[Point, ...]
-
-
-@dataclass(frozen=True)
-class PlotFiles:
-    """What was written, and a note for each run that was left out."""
-
-    png: Path
-    csv: Path
-    notes: tuple[str, ...] = ()
-
-
-Line = tuple[np.ndarray, np.ndarray]
-"""x (K,) ascending and y (K,) of one run."""
-
-
-def plot(runs: Sequence[Path], out: Path, title: str | None = None) -> PlotFiles:
-    """Draw the evaluations of run folders to `out` with the suffixes .png and .csv.
-
-    Runs with the same label (or algorithm) and environment are seeds of one group: a thin line each, their mean as
-    a thick line and a band from the lowest to the highest. Each environment has its own pair of panels.
-
-    Raises:
-        RunFolderError: a folder holds no readable summary, no run has an evaluation, or `out` cannot be written.
+    A row of panels for each environment, one for each axis; with one axis, environments stand side by side.
     """
-    curves = with_versions([read_curve(run) for run in runs])
-    notes = tuple(f"{run}: no evaluations, left out" for run, c in zip(runs, curves, strict=True) if not c.points)
-    drawn = [curve for curve in curves if curve.points]
-    if not drawn:
-        raise RunFolderError(f"nothing to draw: none of the {len(runs)} runs holds an evaluation")
-    stem = out / "curves" if out.is_dir() else out.with_suffix("") if out.suffix in (".png", ".csv") else out
-    files = PlotFiles(Path(f"{stem}.png"), Path(f"{stem}.csv"), notes)
-    try:
-        write_png(drawn, files.png, title)
-        write_csv(drawn, files.csv)
-    except OSError as error:
-        raise RunFolderError(f"cannot write '{stem}' ({error.strerror or error}); name another file") from error
-    return files
-
-
-def read_curve(run: Path) -> Curve:
-    """Return the curve that a run folder's `summary.json` holds; one without points if it was never evaluated.
-
-    Raises:
-        RunFolderError: there is no summary, or it cannot be read.
-    """
-    path = run / "summary.json"
-    try:
-        return curve_of(json.loads(path.read_text(encoding="utf-8")))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise RunFolderError(f"'{run}' holds no summary.json; name the folder of a run that has ended") from error
-    except OSError as error:
-        raise RunFolderError(f"'{path}' cannot be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        detail = f"{type(error).__name__}: {error}"
-        raise RunFolderError(f"'{path}' is damaged or no summary of a run ({detail})") from error
-
-
-def curve_of(summary: Mapping[str, Any]) -> Curve:
-    """Return the curve that a summary describes."""
-    label = summary.get("label") or summary["algorithm"]
-    points = (point_of(evaluation) for evaluation in summary["evaluations"] if evaluation["returns"])
-    ordered = tuple(sorted(points, key=lambda point: point.seconds))
-    return Curve(str(label), str(summary["environment"]), int(summary["seed"]), ordered)
-
-
-def point_of(evaluation: Mapping[str, Any]) -> Point:
-    """Return the point of one evaluation of a summary, which has at least one episode."""
-    returns = np.asarray(evaluation["returns"], dtype=np.float64)  # (episodes,)
-    updates = evaluation.get("updates")
-    return Point(
-        seconds=float(evaluation["seconds"]),
-        env_steps=int(evaluation["env_steps"]),
-        mean_return=float(returns.mean()),
-        updates=None if updates is None else int(updates),
-        min_return=float(returns.min()),
-        max_return=float(returns.max()),
-        episodes=returns.size,
-    )
-
-
-def with_versions(curves: Sequence[Curve]) -> list[Curve]:
-    """Rename a short environment, as `hopper`, like the versioned one among the others, as `Hopper-v5`."""
-    stems = {name: re.sub(r"-v\d+$", "", name) for name in sorted(curve.environment for curve in curves)}
-    full = {stem.lower(): name for name, stem in stems.items() if stem != name}
-    return [replace(curve, environment=full.get(curve.environment, curve.environment)) for curve in curves]
-
-
-def write_csv(curves: Iterable[Curve], path: Path) -> None:
-    """Write one line for each evaluation of each curve; unknown values stay empty."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for curve in curves:
-            for p in curve.points:
-                progress = (p.seconds, p.env_steps, p.updates)
-                scores = (p.mean_return, p.min_return, p.max_return, p.episodes)
-                writer.writerow((curve.label, curve.environment, curve.seed, *progress, *scores))
-
-
-def write_png(curves: Sequence[Curve], path: Path, title: str | None = None) -> None:
-    """Draw curves, each with at least one point: a row of two panels for each environment."""
+    import matplotlib
     from matplotlib.figure import Figure
 
-    by_environment = grouped(curves, lambda curve: curve.environment)
-    styles = line_styles(curves)
-    figure = Figure(figsize=(11.0, 1.0 + 3.8 * len(by_environment)), dpi=130, layout="constrained")
-    rows = figure.subplots(len(by_environment), 2, squeeze=False, sharey="row")
-    legend: dict[str, Any] = {}
-    for (environment, members), (left, right) in zip(by_environment.items(), rows, strict=True):
-        draw_row(left, right, environment, members, styles)
-        handles, texts = left.get_legend_handles_labels()
-        legend |= dict(zip(texts, handles, strict=True))
-    figure.legend(list(legend.values()), list(legend), loc="outside lower center", ncols=2, frameon=False)
-    if title:
-        figure.suptitle(title)
+    environments = grouped(curves, lambda curve: curve.environment)
+    panels = [(members, axis) for members in environments.values() for axis in axes]
+    columns = len(axes) if len(axes) > 1 else min(COLUMNS, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(max(5.5 * columns, 7.0), 1.1 + 3.7 * rows), dpi=130, layout="constrained")
+    looks = looks_of(curves)
+    for index, (members, axis) in enumerate(panels):
+        panel = figure.add_subplot(rows, columns, index + 1)
+        draw_panel(panel, members, axis, looks, metric)
+        if index % columns:
+            panel.set_ylabel("")
+    draw_legend(figure, key_of(curves))
+    figure.suptitle(title or "")
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, format="png")
+    # Text stays text, and the same curves give the same file.
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "spreeze"}):
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
-def draw_row(
-    left: Axes, right: Axes, environment: str, curves: Sequence[Curve], styles: Mapping[str, tuple[str, str]]
+def draw_panel(
+    axes: Axes, curves: Sequence[Curve], axis: Axis, looks: Mapping[str, Look], metric: str = RETURN
 ) -> None:
-    """Draw the curves of one environment against minutes on the left, against steps on the right."""
+    """Draw the curves of one environment against one axis."""
+    factor, unit = unit_of(curves) if axis.name == "seconds" else (1.0, "")
+    ends = []
     for label, members in grouped(curves, lambda curve: curve.label).items():
-        text = f"{label} ({len(members)} seed{'s' if len(members) > 1 else ''})"
-        draw_group(left, [line(c, lambda p: p.seconds / 60.0) for c in members], styles[label], text)
-        draw_group(right, [line(c, lambda p: float(p.env_steps)) for c in members], styles[label], text)
-    left.set(xlabel="wall clock [min]", ylabel="return, mean of an evaluation", title=environment)
-    right.set(xlabel="environment steps", title=environment)
-    lengths = [max(curve.points[-1].env_steps, 1) for curve in curves]
-    if max(lengths) > LOG_AXIS_RATIO * min(lengths):
-        right.set_xscale("log", nonpositive="mask")
-    for axes in (left, right):
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
+        lines = [(x / factor, y) for x, y in (line(curve, axis) for curve in members) if x.size]
+        if lines:
+            draw_group(axes, lines, looks[label])
+            ends += [float(x[-1]) for x, _ in lines]
+    axes.set(
+        title=curves[0].environment,
+        xlabel=f"{axis.label} [{unit}]" if unit else axis.label,
+        ylabel="return, mean of an evaluation" if metric == RETURN else metric,
+    )
+    far_apart = bool(ends) and max(ends) > LOG_AXIS_RATIO * max(min(ends), 1.0)
+    if far_apart if axis.log is None else axis.log:
+        axes.set_xscale("log", nonpositive="mask")
+    axes.xaxis.set_major_formatter("{x:g}" if unit else with_prefixes())
+    lighten(axes)
 
 
-def draw_group(axes: Axes, lines: Sequence[Line], style: tuple[str, str], text: str) -> None:
-    """Draw the seeds of one group: thin lines, their mean and their range; a single seed as one thick line."""
-    colour, dashes = style
+def unit_of(curves: Iterable[Curve]) -> tuple[float, str]:
+    """Return the seconds and the name of the unit in which the longest of these runs is read most easily."""
+    longest = max(curve.points[-1].seconds for curve in curves)
+    return next((seconds, name) for least, seconds, name in UNITS if longest >= least)
+
+
+def with_prefixes() -> Formatter:
+    """200k instead of 200000."""
+    from matplotlib.ticker import EngFormatter
+
+    return EngFormatter(sep="")
+
+
+def lighten(axes: Axes) -> None:
+    """Leave of the frame what is read: two sides and a faint grid."""
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def draw_group(axes: Axes, lines: Sequence[Line], look: Look) -> None:
+    """Draw the seeds of one group, each with a point at least: thin lines, and what they are together.
+
+    A single seed is one thick line; a band needs `LEAST_SEEDS`.
+    """
+    colour, dashes, text = look
     marker = "o" if max(x.size for x, _ in lines) == 1 else ""
     if len(lines) == 1:
-        axes.plot(*lines[0], color=colour, linestyle=dashes, linewidth=2.2, marker=marker, label=text)
+        axes.plot(*lines[0], color=colour, linestyle=dashes, linewidth=2.0, marker=marker, label=text)
         return
     for x, y in lines:
-        axes.plot(x, y, color=colour, linestyle=dashes, linewidth=0.8, alpha=0.5, marker=marker)
-    grid, values = on_common_grid(lines)
-    axes.fill_between(grid, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15, linewidth=0)
-    axes.plot(grid, values.mean(axis=0), color=colour, linestyle=dashes, linewidth=2.2, label=text)
+        axes.plot(x, y, color=colour, linestyle=dashes, linewidth=0.7, alpha=0.4, marker=marker)
+    band = together(lines)
+    if band.low is not None and band.high is not None:
+        axes.fill_between(band.x, band.low, band.high, color=colour, alpha=0.18, linewidth=0)
+    axes.plot(band.x, band.value, color=colour, linestyle=dashes, linewidth=2.0, marker=marker, label=text)
 
 
-def on_common_grid(lines: Sequence[Line]) -> tuple[np.ndarray, np.ndarray]:
-    """Interpolate lines linearly at every x that all of them reach.
-
-    Returns:
-        The grid (K,) and the values (len(lines), K). K is 0 where the lines do not overlap.
-    """
-    first, last = max(x[0] for x, _ in lines), min(x[-1] for x, _ in lines)
-    grid = np.unique(np.concatenate([x for x, _ in lines]))
-    grid = grid[(grid >= first) & (grid <= last)]
-    return grid, np.stack([np.interp(grid, x, y) for x, y in lines])
-
-
-def line(curve: Curve, x_of: Callable[[Point], float]) -> Line:
-    """Return the mean returns of a curve over an axis of choice."""
-    x = np.array([x_of(point) for point in curve.points])
-    y = np.array([point.mean_return for point in curve.points])
-    order = np.argsort(x, kind="stable")
-    return x[order], y[order]
-
-
-def line_styles(curves: Iterable[Curve]) -> dict[str, tuple[str, str]]:
+def looks_of(curves: Sequence[Curve]) -> dict[str, Look]:
     """Give each label a colour, and other dashes once the colours are used up."""
-    labels = dict.fromkeys(curve.label for curve in curves)
+    seeds: dict[str, list[int]] = {}
+    for group in groups_of(curves):
+        seeds.setdefault(group[0].label, []).append(len(group))
     count = len(COLOURS)
-    return {s: (COLOURS[i % count], LINE_STYLES[i // count % len(LINE_STYLES)]) for i, s in enumerate(labels)}
+    return {
+        label: Look(COLOURS[i % count], LINE_STYLES[i // count % len(LINE_STYLES)], heading(label, *numbers))
+        for i, (label, numbers) in enumerate(seeds.items())
+    }
 
 
-def grouped(curves: Iterable[Curve], key: Callable[[Curve], str]) -> dict[str, list[Curve]]:
-    """Return the curves by key, in order of first appearance."""
-    groups: dict[str, list[Curve]] = {}
-    for curve in curves:
-        groups.setdefault(key(curve), []).append(curve)
-    return groups
+def key_of(curves: Sequence[Curve]) -> str | None:
+    """What thick lines and bands mean, if there are any."""
+    most = max(map(len, groups_of(curves)))
+    return None if most == 1 else KEYS[most >= LEAST_SEEDS]
+
+
+def draw_legend(figure: Figure, key: str | None) -> None:
+    """Name every group of all panels once, below them, with what the lines mean."""
+    entries: dict[str, Any] = {}
+    for axes in figure.axes:
+        handles, texts = axes.get_legend_handles_labels()
+        entries |= {text: handle for text, handle in zip(texts, handles, strict=True) if text not in entries}
+    columns = 3 if max(map(len, entries), default=0) < 30 else 2
+    legend = figure.legend(
+        list(entries.values()), list(entries), loc="outside lower center", ncols=columns, frameon=False, title=key
+    )
+    legend.get_title().set(fontsize="small", color="0.35")
+
+
+def default_axes(curves: Iterable[Curve]) -> list[Axis]:
+    """Wall clock, and beside it steps, or updates where no run took steps."""
+    stepping = any(point.env_steps for curve in curves for point in curve.points)
+    return [AXES["seconds"], AXES["steps" if stepping else "updates"]]

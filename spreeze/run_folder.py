@@ -89,10 +89,15 @@ def save_settings(folder: Path, settings: Settings) -> None:
 
 
 def load_settings(path: Path) -> Settings:
-    """Read settings from a YAML file, of which only plain data are taken.
+    """Read settings from a YAML file; raises UsageError as `read_options` does, and for a name that is unknown."""
+    return Settings.from_data(read_options(path))
+
+
+def read_options(path: Path) -> Mapping[str, Any]:
+    """Read the options of a YAML file, of which only plain data are taken.
 
     Raises:
-        UsageError: the file cannot be read, is no YAML mapping, or names something unknown.
+        UsageError: the file cannot be read, or is no YAML mapping.
     """
     try:
         text = path.read_text()
@@ -103,7 +108,7 @@ def load_settings(path: Path) -> Settings:
         raise UsageError(f"cannot read the configuration {path}: {error}") from error
     if not isinstance(data, Mapping):
         raise UsageError(f"{path} holds no mapping of options")
-    return Settings.from_data(data)
+    return data
 
 
 def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:

@@ -118,17 +118,20 @@ def is_bounded_box(space: Space[Any]) -> bool:
 
 
 class ActionScale:
-    """Turns the actions that policies choose into those that an environment takes."""
+    """Turns the actions that policies choose into those that an environment takes: middle + half x of a bounded Box.
+
+    `space` is that Box, or None; `start` is what choices of a discrete space count from, or None.
+    """
 
     def __init__(self, space: Space[Any]) -> None:
         """Prepare for the action space of one environment; raises as `action_field` does."""
         self._field_dtype = np.dtype(action_field(space).dtype)
         self._dtype = np.dtype(space.dtype)
-        self._start = space.start if isinstance(space, Discrete | MultiDiscrete) else None
-        self._space = space if isinstance(space, Box) and is_bounded_box(space) else None
-        if self._space is not None:
-            self._half = _extent(self._space) / 2
-            self._middle = ((self._space.low.astype(np.float64) + self._space.high) / 2).astype(np.float32)
+        self.start = space.start if isinstance(space, Discrete | MultiDiscrete) else None
+        self.space = space if isinstance(space, Box) and is_bounded_box(space) else None
+        if self.space is not None:
+            self.half = _extent(self.space) / 2
+            self.middle = ((self.space.low.astype(np.float64) + self.space.high) / 2).astype(np.float32)
 
     def to_env(self, action: np.ndarray) -> np.ndarray:
         """Return `action` (..., A), or (...) for a discrete space, in the units and dtype of the space.
@@ -136,29 +139,29 @@ class ActionScale:
         Of a bounded Box, -1 is the lower and 1 the upper bound, and what lies beyond is clipped; whole numbers are
         rounded. Choices of a discrete space count from 0, its values from its start. Others stay as they are.
         """
-        if self._space is not None:
+        if self.space is not None:
             return self._within_bounds(np.asarray(action, np.float32))
         values = np.asarray(action, self._dtype)
-        return values if self._start is None else values + self._start
+        return values if self.start is None else values + self.start
 
     def from_env(self, action: np.ndarray) -> np.ndarray:
         """Return `action` (..., A), in the units of the space, as policies choose it; the inverse of `to_env`.
 
         What lies beyond the bounds of a bounded Box is clipped to [-1, 1]; where both bounds are equal, it is 0.
         """
-        if self._space is None:
+        if self.space is None:
             values = np.asarray(action, self._field_dtype)
-            return values if self._start is None else values - self._start
-        offset = np.asarray(action, np.float64) - self._middle
-        scaled = np.divide(offset, self._half, out=np.zeros_like(offset), where=self._half > 0)
+            return values if self.start is None else values - self.start
+        offset = np.asarray(action, np.float64) - self.middle
+        scaled = np.divide(offset, self.half, out=np.zeros_like(offset), where=self.half > 0)
         return np.clip(scaled, -1, 1).astype(np.float32)
 
     def _within_bounds(self, action: np.ndarray) -> np.ndarray:
-        assert self._space is not None
-        scaled = self._middle + action * self._half
+        assert self.space is not None
+        scaled = self.middle + action * self.half
         if self._dtype.kind != "f":
             scaled = np.rint(scaled)
-        return np.clip(scaled, self._space.low, self._space.high).astype(self._dtype, copy=False)
+        return np.clip(scaled, self.space.low, self.space.high).astype(self._dtype, copy=False)
 
 
 def probe(environment: Environment, options: Any) -> tuple[Space[Any], Space[Any]]:

@@ -69,12 +69,12 @@ class PPOPolicy:
         return self.actor.memory.initial_state(batch)
 
     def act(self, step: Step, state: Recurrent, mode: str) -> tuple[Tensor, Recurrent, Mapping[str, Tensor]]:
-        """Actions, the memory after them and, while sampling, `choice`, `log_probability` and `version`."""
+        """Actions, the memory after them; while sampling `choice`, `log_probability`, `version`, else what is shown."""
         given, allowed = self.actor.given(step.observation), self.actor.observations.allowed(step.observation)
         features, state = self.actor.features(given[None], step.is_first[None], state)
         head, parameters = self.actor.head, self.actor(features[0], allowed)
         if mode == "mean":
-            return head.action(head.mode(parameters)), state, {}
+            return head.action(head.mode(parameters)), state, head.shown(parameters)
         choice = head.sample(parameters, self.generator)
         extras = {"choice": choice, "log_probability": head.log_probability(parameters, choice)}
         return head.action(choice), state, extras | {"version": self.actor.version.expand(len(choice))}

@@ -31,3 +31,16 @@ def test_an_episode_begins_without_memory_and_segments_go_on_where_others_ended(
     anew, _ = memory(seen[5:], never[5:], memory.initial_state(2))
     torch.testing.assert_close(broken[5:, 1], anew[:, 1])
     torch.testing.assert_close(broken[:, 0], whole[:, 0])
+
+
+def test_single_steps_are_those_of_a_whole_segment() -> None:
+    memory = memory_of(3, 5)
+    seen, begins = torch.randn(6, 2, 3), torch.zeros(6, 2, dtype=torch.bool)
+    begins[3, 1] = True
+    whole, end = memory(seen, begins, memory.initial_state(2))
+    state, steps = memory.initial_state(2), []
+    for observation, first in zip(seen, begins, strict=True):
+        features, state = memory(observation[None], first[None], state)
+        steps.append(features)
+    torch.testing.assert_close(torch.cat(steps), whole)
+    torch.testing.assert_close(state, end)

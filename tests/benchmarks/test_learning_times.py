@@ -4,11 +4,13 @@ import argparse
 import importlib
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+
+from spreeze.curves import Curve, Point
 
 
 @pytest.fixture
@@ -17,29 +19,29 @@ def times(root: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return importlib.import_module("learning_times")
 
 
-def runs(times: Any, label: str, *reached: float | None) -> list[Any]:
+def curve(label: str, seconds: Sequence[float], values: Sequence[float], seed: int = 0) -> Curve:
+    points = (Point(s, 0, value) for s, value in zip(seconds, values, strict=True))
+    return Curve(label, "Toy-v0", seed, tuple(points))
+
+
+def runs(label: str, *reached: float | None) -> list[Curve]:
     """Runs of evaluations every 10 s until 100 s, whose return is 0 before a moment and 10 from it on."""
     seconds = [10.0 * k for k in range(1, 11)]
     return [
-        times.Run(label, "Toy-v0", seed, seconds, [10.0 if at is not None and s >= at else 0.0 for s in seconds])
+        curve(label, seconds, [10.0 if at is not None and s >= at else 0.0 for s in seconds], seed)
         for seed, at in enumerate(reached)
     ]
 
 
-def test_a_smoothed_return_is_the_mean_of_the_window_of_time(times: Any) -> None:
-    assert times.smoothed([10.0, 20.0, 30.0, 60.0], [1.0, 3.0, 5.0, 9.0], 20.0) == [1.0, 2.0, 4.0, 9.0]
-
-
 def test_a_target_is_reached_at_the_first_evaluation_whose_smoothed_return_is_enough(times: Any) -> None:
-    run = times.Run("a", "Toy-v0", 0, [10.0, 20.0, 30.0, 40.0], [0.0, 9.0, 0.0, 9.0])
+    run = curve("a", [10.0, 20.0, 30.0, 40.0], [0.0, 9.0, 0.0, 9.0])
     assert times.reach(run, 9.0, 0.0) == times.Reach(20.0, 40.0)
     assert times.reach(run, 4.5, 20.0) == times.Reach(20.0, 40.0)
     assert times.reach(run, 4.6, 20.0) == times.Reach(None, 40.0)
 
 
 def test_rare_and_frequent_evaluations_of_one_curve_reach_a_target_together(times: Any) -> None:
-    often = times.Run("a", "Toy-v0", 0, [float(t) for t in range(10, 301, 10)], [t / 1.0 for t in range(10, 301, 10)])
-    rare = times.Run("b", "Toy-v0", 0, [float(t) for t in range(30, 301, 30)], [t / 1.0 for t in range(30, 301, 30)])
+    often, rare = (curve("a", range(every, 301, every), range(every, 301, every)) for every in (10, 30))
     found = [times.reach(run, 150.0, 60.0).seconds for run in (often, rare)]
     assert found == [180.0, 180.0]
 
@@ -53,23 +55,8 @@ def test_runs_that_do_not_reach_it_limit_what_is_known(times: Any) -> None:
     assert times.horizon([reaches[0], reaches[2]]) == 95.0
 
 
-def test_an_interval_of_equal_values_is_a_point(times: Any) -> None:
-    found = times.bootstrap([[3.0, 3.0]], times.means, np.random.default_rng(0))
-    assert (found.value, found.low, found.high) == (3.0, 3.0, 3.0)
-
-
-def test_an_interval_is_that_of_the_resampled_means(times: Any) -> None:
-    """The mean of two draws from {0, 1} is 0, 1/2, 1 with probability 1/4, 1/2, 1/4: its 2.5 % quantile is 0."""
-    found = times.bootstrap([[0.0, 1.0]], times.means, np.random.default_rng(0))
-    assert (found.value, found.low, found.high) == (0.5, 0.0, 1.0)
-    again = times.bootstrap([[0.0, 1.0, 5.0]], times.means, np.random.default_rng(7))
-    assert again == times.bootstrap([[0.0, 1.0, 5.0]], times.means, np.random.default_rng(7))
-    ratio = times.bootstrap([[2.0, 4.0], [6.0]], times.mean_ratios, np.random.default_rng(0))
-    assert (ratio.value, ratio.low, ratio.high) == (0.5, pytest.approx(1 / 3), pytest.approx(2 / 3))
-
-
 def test_sides_are_compared_within_one_common_limit(times: Any) -> None:
-    mine, theirs = runs(times, "ours", 20.0, 40.0), runs(times, "peer 1.0", 80.0, None)
+    mine, theirs = runs("ours", 20.0, 40.0), runs("peer 1.0", 80.0, None)
     ours, peer = times.summaries([*mine, *theirs], 10.0, 0.0, "peer", seed=0)
     assert (ours.reached, ours.seeds, ours.median_s, ours.limit_s) == (2, 2, 30.0, 100.0)
     assert (peer.reached, peer.seeds, peer.median_s, peer.ratio) == (1, 2, math.inf, None)
@@ -81,9 +68,9 @@ def test_sides_are_compared_within_one_common_limit(times: Any) -> None:
 
 
 def test_sides_of_which_none_reached_the_target_have_no_ratio(times: Any) -> None:
-    found = times.summaries([*runs(times, "ours", None), *runs(times, "peer", None)], 10.0, 0.0, "peer", seed=0)
+    found = times.summaries([*runs("ours", None), *runs("peer", None)], 10.0, 0.0, "peer", seed=0)
     assert [one.ratio for one in found] == [None, None]
-    assert times.summaries(runs(times, "ours", 20.0), 10.0, 0.0, "peer", seed=0)[0].ratio is None
+    assert times.summaries(runs("ours", 20.0), 10.0, 0.0, "peer", seed=0)[0].ratio is None
 
 
 def entry(label: str, seed: int, reached: float) -> dict[str, Any]:
@@ -113,14 +100,17 @@ def test_the_command_reads_run_folders_and_knows_short_names(times: Any, tmp_pat
     summary = {"algorithm": "sac", "environment": "hopper", "seed": 0, "evaluations": evaluations}
     (tmp_path / "summary.json").write_text(json.dumps(summary))
     [run] = importlib.import_module("learning").chosen_runs(argparse.Namespace(runs=[tmp_path]))
-    assert run == times.Run("sac", "Hopper-v5", 0, [10.0, 20.0, 30.0, 40.0], [2.0, 3.0, 4.0, 5.0])
+    assert (run.environment, [(p.seconds, p.value) for p in run.points]) == (
+        "Hopper-v5",
+        [(10.0, 2.0), (20.0, 3.0), (30.0, 4.0), (40.0, 5.0)],
+    )
     assert times.reach(run, 4.0, 0.0).seconds == 30.0
 
 
 def test_the_share_of_seeds_rises_by_one_at_each_that_reaches_the_target(times: Any) -> None:
     shares = importlib.import_module("learning_figure").shares
-    found = shares(runs(times, "ours", 60.0, 30.0, None, 90.0), 10.0, 0.0)
-    assert found == ([0.0, 0.5, 1.0, 1.5, 100 / 60], [0.0, 0.25, 0.5, 0.75, 0.75])
+    found = shares(runs("ours", 60.0, 30.0, None, 90.0), 10.0, 0.0)
+    assert found == ([0.0, 30.0, 60.0, 90.0, 100.0], [0.0, 0.25, 0.5, 0.75, 0.75])
 
 
 def test_rows_are_chosen_by_several_patterns(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
