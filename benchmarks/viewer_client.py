@@ -44,7 +44,12 @@ def attach(url: str) -> ClientConnection:
 def main() -> None:
     """Look until standard input is closed."""
     connection, begun = attach(sys.argv[1]), time.monotonic()
-    threading.Thread(target=lambda: (sys.stdin.read(), connection.close()), daemon=True).start()
+
+    def leave() -> None:
+        sys.stdin.read()
+        connection.close()
+
+    threading.Thread(target=leave, daemon=True).start()
     messages = total = 0
     try:
         for data in connection:
