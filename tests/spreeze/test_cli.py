@@ -315,7 +315,7 @@ def test_a_run_is_drawn(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plot", str(run), "--out", "curves.png"]) == 0
     assert Path("curves.png").read_bytes().startswith(b"\x89PNG")
     assert Path("curves.csv").read_text().count("\n") > 1
-    assert capsys.readouterr().out.splitlines()[-2:] == ["curves.png", "curves.csv"]
+    assert capsys.readouterr().out.splitlines()[-3:] == ["curves.png", "curves.csv", "curves-groups.csv"]
 
 
 def test_what_can_be_run_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
