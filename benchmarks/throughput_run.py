@@ -48,9 +48,9 @@ class Moment:
 class Run:
     """A run under way."""
 
-    def __init__(self, words: Sequence[str], folder: Path) -> None:
+    def __init__(self, words: Sequence[str], folder: Path, extras: Sequence[str] = NO_EXTRAS) -> None:
         self.folder = folder
-        self._command = [sys.executable, "-m", "spreeze", "run", *words, *NO_EXTRAS, "--steps", str(STEPS)]
+        self._command = [sys.executable, "-m", "spreeze", "run", *words, *extras, "--steps", str(STEPS)]
         self._command += ["--out", str(folder)]
         self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=sys.stderr, stderr=sys.stderr)
 

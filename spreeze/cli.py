@@ -1,4 +1,4 @@
-"""The command line: `spreeze run | tune | resume | eval | plot | export | dataset | list | doctor`."""
+"""The command line: `spreeze run | tune | resume | eval | watch | plot | export | dataset | list | doctor`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +27,7 @@ commands:
   tune     choose sizes for this machine by measurement, explained: spreeze tune --algo sac --env hopper
   resume   go on with a run, its replay intact: spreeze resume latest
   eval     measure the policy of a run, attacked if you like: spreeze eval RUN --attack random
+  watch    show the policy of a run in the browser, live: spreeze watch latest
   plot     curves of runs and seeds, as table, figure and CSV: spreeze plot RUN...
   export   the policy of a run as ONNX: spreeze export RUN
   dataset  logged data: list, show, record, download
@@ -212,11 +214,11 @@ def export_command(argv: Sequence[str]) -> int:
     return 0
 
 
-def dataset_command(argv: Sequence[str]) -> int:
-    """Logged data to learn from: list, show, record, download."""
-    from spreeze import dataset_cli
+def elsewhere(module: str, argv: Sequence[str]) -> int:
+    """A command with a module of its own, imported when it is asked for."""
+    import importlib
 
-    return dataset_cli.main(argv)
+    return int(importlib.import_module(f"spreeze.{module}").main(argv))
 
 
 def list_command(argv: Sequence[str]) -> int:
@@ -256,9 +258,10 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "tune": tune_command,
     "resume": resume_command,
     "eval": eval_command,
+    "watch": partial(elsewhere, "watch_cli"),
     "plot": plot_command,
     "export": export_command,
-    "dataset": dataset_command,
+    "dataset": partial(elsewhere, "dataset_cli"),
     "list": list_command,
     "doctor": doctor_command,
 }

@@ -62,8 +62,11 @@ class RunOptions:
     log: str = "tensorboard"
     """Where metrics go, separated by commas: tensorboard, wandb, mlflow (the last two by extras of their names); or
     none."""
-    visualize: Literal["auto", "video", "none"] = "auto"
-    """Short MP4 files of the newest policy in the run folder; auto: if this machine can render."""
+    visualize: Literal["auto", "browser", "video", "none"] = "auto"
+    """The newest policy, live in the browser, or as short MP4 files in the run folder; auto: video if this machine can
+    render. `spreeze watch` shows any run in the browser."""
+    viewer_port: int | Unset = None
+    """Port of the viewer on 127.0.0.1 (default: 8080, or the next that is free)."""
     serial: bool = False
     """Run all roles in one process, deterministic to the bit for a seed."""
     evaluate_every: float = 15.0

@@ -10,7 +10,7 @@ from spreeze.config import RunOptions, Settings
 from spreeze.errors import UsageError
 from spreeze.measure import Trained, load_policy
 
-MACHINE_OPTIONS = ("out", "config", "dataset", "devices", "visualize")
+MACHINE_OPTIONS = ("out", "config", "dataset", "devices", "visualize", "viewer_port")
 """Options of a run that tell of the machine rather than of the data."""
 
 

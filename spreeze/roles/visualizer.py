@@ -1,5 +1,6 @@
-"""The visualizer: now and then a short MP4 of the newest policy, at the lowest priority."""
+"""The visualizer: the newest policy in the browser, or now and then as a short MP4, at the lowest priority."""
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -7,15 +8,15 @@ from typing import Any
 import gymnasium
 import imageio.v2 as imageio
 import numpy as np
-import torch
 
 from spreeze import registry
-from spreeze.contract import Policy, Step
+from spreeze.contract import Policy
 from spreeze.pacing import Every
 from spreeze.roles.context import RoleContext
-from spreeze.spaces import ActionScale, action_field, observation_field
 from spreeze.stages import build_policy
 from spreeze.transport.counters import VERSION, VERSION_INCARNATION
+from spreeze.transport.weights import Version
+from spreeze.viewer.player import Player
 
 FIRST_VIDEO_S, LAST_INTERVAL_S = 20.0, 300.0
 """Intervals between videos double from the first to the last."""
@@ -28,33 +29,49 @@ class Camera:
     """Renders single episodes of one environment under a policy."""
 
     def __init__(self, env: gymnasium.Env[Any, Any], policy: Policy, mode: str) -> None:
-        self.env, self.policy, self.mode = env, policy, mode
-        self._scale, self._field = ActionScale(env.action_space), action_field(env.action_space)
-        self._seen = observation_field(env.observation_space)
+        self.player = Player(env, policy, mode)
         fps = float(env.metadata.get("render_fps") or FPS)
         self.stride, self.fps = max(round(fps / FPS), 1), min(fps, FPS)
 
-    @torch.inference_mode()
     def film(self, path: Path, seed: int, alive: Any) -> int:
         """Write one episode, of at most MAX_FRAMES frames; return the frames written."""
-        observation, _ = self.env.reset(seed=seed)
-        action, reward, first = np.zeros((1, *self._field.shape), self._field.dtype), 0.0, True
-        state, frames, step, done = self.policy.initial_state(1), 0, 0, False
+        player, frames = self.player, 0
+        player.reset(seed)
         with imageio.get_writer(path, fps=self.fps, macro_block_size=2) as writer:
-            while not done and frames < MAX_FRAMES and alive():
-                if step % self.stride == 0:
-                    writer.append_data(np.asarray(self.env.render()))  # type: ignore[attr-defined]
+            while not player.done and frames < MAX_FRAMES and alive():
+                if player.length % self.stride == 0:
+                    writer.append_data(np.asarray(player.env.render()))  # type: ignore[attr-defined]
                     frames += 1
-                seen = np.asarray(observation, self._seen.dtype)[None]
-                told = (seen, action, np.array([reward], np.float32), np.array([first]))
-                chosen, state, _ = self.policy.act(Step(*map(torch.from_numpy, told)), state, self.mode)
-                action, first, step = chosen.numpy(), False, step + 1
-                observation, earned, terminated, truncated, _ = self.env.step(self._scale.to_env(action)[0])
-                reward, done = float(earned), terminated or truncated
+                player.step()
         return frames
 
 
 def run(context: RoleContext) -> None:
+    """Show the newest policy as the run was asked to."""
+    if context.settings.run.visualize == "browser":
+        show_live(context)
+    else:
+        film_now_and_then(context)
+
+
+def show_live(context: RoleContext) -> None:
+    """Show it in the browser; whatever fails is said, and is the end of the viewer but not of the run."""
+    os.nice(19)
+    try:
+        from spreeze.viewer.role import open_live
+
+        viewer, fresh = open_live(context)
+        context.ready()
+        context.line.send("log", text=f"the newest policy is shown at {viewer.address}")
+        while context.alive():
+            viewer.tick()
+            note(context, fresh.version)
+        viewer.close()
+    except Exception as error:  # whatever a library of graphics or networks raises
+        context.line.send("log", text=f"no viewer: {type(error).__name__}: {error}")
+
+
+def film_now_and_then(context: RoleContext) -> None:
     """Film whenever the interval has passed and the weights have changed."""
     fresh = context.fresh_modules()
     policy, _ = build_policy(context.stage, fresh.modules, context.seed(1))
@@ -87,7 +104,7 @@ def open_camera(context: RoleContext, policy: Policy) -> Camera | None:
     return Camera(env, policy, context.stage.modes.evaluate)
 
 
-def film(context: RoleContext, camera: Camera, version: Any) -> None:
+def film(context: RoleContext, camera: Camera, version: Version) -> None:
     """Write the video of one version under its final name only when it is whole."""
     folder = context.folder / "videos"
     folder.mkdir(exist_ok=True)
@@ -95,5 +112,10 @@ def film(context: RoleContext, camera: Camera, version: Any) -> None:
     frames = camera.film(unfinished, context.settings.run.seed, context.alive)
     name = f"steps-{version.env_steps:010d}-update-{version.update:08d}.mp4"
     unfinished.rename(folder / name)
-    context.row[VERSION_INCARNATION], context.row[VERSION] = version.incarnation, version.update
+    note(context, version)
     context.line.send("log", text=f"video {name} ({frames} frames)")
+
+
+def note(context: RoleContext, version: Version) -> None:
+    """Put into the counters which weights were shown last."""
+    context.row[VERSION_INCARNATION], context.row[VERSION] = version.incarnation, version.update

@@ -1,0 +1,32 @@
+"""Runs to look at, trained once."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.spreeze.viewer.trained import train
+
+
+@pytest.fixture(scope="session")
+def hopper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a MuJoCo environment whose episodes are short; not to be written to."""
+    return train(tmp_path_factory.mktemp("hopper") / "run", "hopper")
+
+
+@pytest.fixture(scope="session")
+def cheetah(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a MuJoCo environment whose episodes are long; not to be written to."""
+    return train(tmp_path_factory.mktemp("cheetah") / "run", "halfcheetah")
+
+
+@pytest.fixture(scope="session")
+def pendulum(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of an environment that draws pictures; not to be written to."""
+    return train(tmp_path_factory.mktemp("pendulum") / "run", "pendulum")
+
+
+@pytest.fixture
+def own(hopper: Path, tmp_path: Path) -> Path:
+    """A copy of the hopper's run that may be changed."""
+    return Path(shutil.copytree(hopper, tmp_path / "own"))

@@ -1,0 +1,135 @@
+"""`spreeze watch`: what it says, that it leaves nothing, and that a run does not notice it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from spreeze.cli import main
+from spreeze.run_folder import read_summary
+from tests.spreeze.viewer.trained import TINY
+
+ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/")
+LIMIT_S = 60.0
+
+
+class Watch:
+    """`spreeze watch` in a process of its own."""
+
+    def __init__(self, run: Path, *options: str) -> None:
+        command = [sys.executable, "-m", "spreeze", "watch", str(run), *options]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.said = ""
+
+    def address(self) -> str:
+        """Wait for the address; return it."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.said += line
+            if found := ADDRESS.search(line):
+                return found[0]
+        raise AssertionError(self.said)
+
+    def end(self, number: int) -> int:
+        """End it by a signal; return the exit code."""
+        self.process.send_signal(number)
+        assert self.process.stdout is not None
+        self.said += self.process.stdout.read()
+        return self.process.wait(LIMIT_S)
+
+
+@pytest.fixture
+def started(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Watch]]:
+    """What is to be ended after the test."""
+    monkeypatch.setenv("PYTHONPATH", str(root))
+    watches: list[Watch] = []
+    yield watches
+    for watch in watches:
+        watch.process.kill()
+        watch.process.wait()
+        assert watch.process.stdout is not None
+        watch.process.stdout.close()
+
+
+def contents(folder: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of every file and folder."""
+    return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in [folder, *folder.rglob("*")]}
+
+
+def test_a_finished_run_is_shown_until_ctrl_c_and_stays_as_it_is(own: Path, started: list[Watch]) -> None:
+    before = contents(own)
+    started.append(watch := Watch(own, "--weights", "best"))
+    with urllib.request.urlopen(watch.address(), timeout=10) as page:
+        assert b"<html" in page.read()
+    assert ": best 1, update" in watch.said and "Ctrl-C ends the viewer" in watch.said
+    assert psutil.Process(watch.process.pid).nice() == 19
+    assert watch.end(signal.SIGINT) == 0 and watch.said.endswith("closed\n")
+    assert contents(own) == before
+
+
+def test_a_run_does_not_notice_who_comes_and_goes(tmp_path: Path, root: Path, started: list[Watch]) -> None:
+    folder, words = tmp_path / "run", [word for word in TINY if word != "--serial"]
+    options = ["--env", "pendulum", "--samplers", "1", "--tune", "off", "--checkpoint-every", "1", "--seconds", "25"]
+    command = [sys.executable, "-m", "spreeze", "run", *words, *options, "--out", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+        while not list(folder.glob("checkpoints/checkpoint-*")):
+            assert run.poll() is None
+            time.sleep(0.1)
+        for number in (signal.SIGKILL, signal.SIGINT):
+            started.append(watch := Watch(folder))
+            watch.address()
+            assert watch.end(number) in (0, -signal.SIGKILL)
+            assert run.poll() is None
+        assert run.wait(LIMIT_S) == 0
+    summary = read_summary(folder)
+    assert summary["exit_reason"] == "finished" and not any(summary["restarts"].values())
+    kinds = {path.name.partition(".out")[0] for path in folder.iterdir()}
+    assert kinds == {"config.yaml", "summary.json", "checkpoints", "log.txt", "events", ".lock"}
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("watch nowhere", "'nowhere' is neither a run folder"),
+        ("watch latest", "no run in runs/"),
+        ("watch {run} --port 0", "--port 0: give 1 to 65535"),
+        ("watch {run} --port 70000", "--port 70000"),
+        ("watch {run} --seed -1", "--seed -1"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused(
+    words: str, complaint: str, hopper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert main(words.format(run=hopper).split()) == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_a_run_without_a_policy_is_refused(
+    own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "nice", lambda step: 0)  # What it gives up, a process does not get back.
+    for file in own.glob("checkpoints/*/bundle-*"):
+        file.unlink()
+    assert main(["watch", str(own)]) == 5
+    assert "holds no policy that can be read" in capsys.readouterr().err
+
+
+def test_an_environment_that_cannot_be_drawn_is_refused(
+    hopper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tests.spreeze.attackable import run_folder
+
+    monkeypatch.setattr(os, "nice", lambda step: 0)
+    run = run_folder(tmp_path / "run", "tests.envs.faulty:test/undrawable-v0")
+    assert main(["watch", str(run)]) == 2
+    assert "pip install brush" in capsys.readouterr().err
