@@ -29,7 +29,7 @@ Command = Callable[[], object]
 class Panel:
     """The panel of one session."""
 
-    def __init__(self, server: viser.ViserServer, session: Session, heading: str) -> None:
+    def __init__(self, server: viser.ViserServer, session: Session, heading: str, has_camera: bool) -> None:
         self._session = session
         self.commands: SimpleQueue[Command] = SimpleQueue()
         gui = server.gui
@@ -38,7 +38,9 @@ class Panel:
         )
         self._time = gui.add_button_group("Time", [PAUSE, STEP, RESET], hint="Step: pause, and take one step")
         self._speed = gui.add_dropdown("Speed", list(SPEEDS), initial_value="1", hint="Simulated per real time")
-        self._camera = gui.add_dropdown("Camera", [FOLLOW, FREE], hint="free: stay where the episode began")
+        self._camera = gui.add_dropdown(
+            "Camera", [FOLLOW, FREE], visible=has_camera, hint="free: stay where the episode began"
+        )
         self._weights = gui.add_dropdown("Weights", ["newest", "best"], initial_value=session.which)
         self._seed = gui.add_number("Seed", session.seed, min=0, step=1, hint="Of the next episode")
         with gui.add_folder("Episode"):

@@ -18,6 +18,8 @@ FIELD_OF_VIEW = np.deg2rad(45.0)
 ROOM = 1.6
 """Height of the view in sizes of the robot."""
 
+WIDTH_PX = 560
+"""Of a picture."""
 NO_COLOUR = (0.5, 0.5, 0.5, 1.0)
 """Of a geom that has none of its own."""
 TEXTURED = (int(mujoco.mjtGeom.mjGEOM_MESH), int(mujoco.mjtGeom.mjGEOM_HFIELD))
@@ -25,6 +27,9 @@ TEXTURED = (int(mujoco.mjtGeom.mjGEOM_MESH), int(mujoco.mjtGeom.mjGEOM_HFIELD))
 
 class Scene(Protocol):
     """Draws one environment for all who are connected."""
+
+    has_camera: bool
+    """Whether `follow` makes a difference."""
 
     def begin(self) -> None:
         """An episode has begun."""
@@ -44,6 +49,8 @@ def open_scene(server: viser.ViserServer, env: gymnasium.Env[Any, Any]) -> Scene
 
 class MujocoScene:
     """Bodies in 3D. The world is moved rather than the camera, which belongs to who looks."""
+
+    has_camera = True
 
     def __init__(self, server: viser.ViserServer, model: mujoco.MjModel, data: mujoco.MjData) -> None:
         self._server, self._data = server, data
@@ -103,12 +110,14 @@ def coloured(model: mujoco.MjModel) -> mujoco.MjModel:
 class PictureScene:
     """What `render()` gives, beside the controls."""
 
+    has_camera = False
+
     def __init__(self, server: viser.ViserServer, env: gymnasium.Env[Any, Any]) -> None:
         self._env = env
         panel = server.gui.add_panel()
         with panel.add_tab("environment", viser.Icon.PHOTO):
             self._image = server.gui.add_image(self._frame(), format="jpeg")
-        panel.float()
+        panel.float(x=16, y=16, width=WIDTH_PX)
 
     def _frame(self) -> np.ndarray:
         return np.asarray(self._env.render())

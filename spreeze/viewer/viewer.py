@@ -36,7 +36,7 @@ class Viewer:
         self.server = open_server(port, "spreeze")
         try:
             self._scene = open_scene(self.server, env)
-            self.panel = Panel(self.server, session, heading)
+            self.panel = Panel(self.server, session, heading, self._scene.has_camera)
         except BaseException:
             close_server(self.server)
             raise
