@@ -14,6 +14,7 @@ from viser import uplot
 
 from spreeze.viewer.numbers import Rows
 from spreeze.viewer.session import Finished, Session
+from spreeze.viewer.weights import Which
 
 SPEEDS = {"1/8": 0.125, "1/4": 0.25, "1/2": 0.5, "1": 1.0, "2": 2.0, "4": 4.0}
 FOLLOW, FREE = "follow", "free"
@@ -41,7 +42,7 @@ class Panel:
         self._camera = gui.add_dropdown(
             "Camera", [FOLLOW, FREE], visible=has_camera, hint="free: stay where the episode began"
         )
-        self._weights = gui.add_dropdown("Weights", ["newest", "best"], initial_value=session.which)
+        self._weights: Any = gui.add_dropdown("Weights", ["newest", "best"], initial_value=session.which)
         self._seed = gui.add_number("Seed", session.seed, min=0, step=1, hint="Of the next episode")
         with gui.add_folder("Episode"):
             self._episode = gui.add_html("")
@@ -82,7 +83,8 @@ class Panel:
             self._session.step()
 
     def _choose(self) -> None:
-        if not self._session.choose(self._weights.value):
+        wanted: Which = "best" if self._weights.value == "best" else "newest"
+        if not self._session.choose(wanted):
             self._weights.value = self._session.which
 
     def obey(self) -> bool:

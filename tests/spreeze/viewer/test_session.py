@@ -28,7 +28,7 @@ class Counted:
 
 
 @pytest.fixture
-def env(hopper: Path) -> Iterator[gymnasium.Env]:  # type: ignore[type-arg]
+def env(hopper: Path) -> Iterator[gymnasium.Env]:
     settings = load_settings(hopper / "config.yaml")
     made = registry.environment(settings.env).make_rendered(settings.environment)
     yield made
@@ -41,7 +41,7 @@ def files(hopper: Path) -> FileWeights:
 
 
 @pytest.fixture
-def session(env: gymnasium.Env, files: FileWeights) -> Session:  # type: ignore[type-arg]
+def session(env: gymnasium.Env, files: FileWeights) -> Session:
     """A session whose clock stands still: no step seems to take time."""
     return Session(env, Counted(files), seed=5, clock=lambda: 0.0)
 
@@ -128,14 +128,14 @@ def test_other_weights_begin_another_episode(session: Session) -> None:
     assert session.acting is not None and session.acting.label.startswith("best ")
 
 
-def test_weights_that_are_not_there_change_nothing(env: gymnasium.Env, files: FileWeights) -> None:  # type: ignore[type-arg]
+def test_weights_that_are_not_there_change_nothing(env: gymnasium.Env, files: FileWeights) -> None:
     session = Session(env, Counted(files, missing="best"), clock=lambda: 0.0)
     hopping = begun(session)
     assert not session.choose("best")
     assert session.which == "newest" and player(session) is hopping
 
 
-def test_without_weights_nothing_begins_yet(env: gymnasium.Env, files: FileWeights) -> None:  # type: ignore[type-arg]
+def test_without_weights_nothing_begins_yet(env: gymnasium.Env, files: FileWeights) -> None:
     session = Session(env, Counted(files, missing="newest"), clock=lambda: 0.0)
     assert not session.advance(1.0)
     session.step()
@@ -148,7 +148,7 @@ def test_an_environment_without_a_step_time_is_played_at_its_frame_rate() -> Non
     env.close()
 
 
-def test_the_reached_speed_is_measured(env: gymnasium.Env, files: FileWeights) -> None:  # type: ignore[type-arg]
+def test_the_reached_speed_is_measured(env: gymnasium.Env, files: FileWeights) -> None:
     now = [0.0]
     session = Session(env, files, clock=lambda: now[0])
     session.speed = 0.5
