@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -43,12 +42,13 @@ def watch(options: WatchOptions) -> None:
     """
     from rich.console import Console
 
+    from spreeze.roles.main import give_way
     from spreeze.run_folder import find_run, load_settings
 
     check(options)
     run, console = find_run(options.run), Console(highlight=False, soft_wrap=True)
     settings = load_settings(run / "config.yaml")
-    os.nice(19)
+    give_way(19)
     with console.status(f"loading {settings.algo} on {settings.env}"):
         import torch
 

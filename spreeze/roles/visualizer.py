@@ -1,6 +1,5 @@
 """The visualizer: the newest policy in the browser, or now and then as a short MP4, at the lowest priority."""
 
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from spreeze import registry
 from spreeze.contract import Policy
 from spreeze.pacing import Every
 from spreeze.roles.context import RoleContext
+from spreeze.roles.main import give_way
 from spreeze.stages import build_policy
 from spreeze.transport.counters import VERSION, VERSION_INCARNATION
 from spreeze.transport.weights import Version
@@ -56,7 +56,7 @@ def run(context: RoleContext) -> None:
 
 def show_live(context: RoleContext) -> None:
     """Show it in the browser; whatever fails is said, and is the end of the viewer but not of the run."""
-    os.nice(19)
+    give_way(19)
     try:
         from spreeze.viewer.role import open_live
 

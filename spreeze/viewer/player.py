@@ -10,7 +10,7 @@ import torch
 
 from spreeze.contract import Policy, Step
 from spreeze.errors import EnvironmentFault
-from spreeze.spaces import ActionScale, action_field, observation_field
+from spreeze.spaces import ActionScale, action_field, in_one_array, observation_field
 
 
 class Player:
@@ -36,7 +36,7 @@ class Player:
         Raises:
             EnvironmentFault: the reward is NaN or infinite.
         """
-        seen = np.asarray(self._observation, self._seen.dtype)[None]
+        seen = np.asarray(in_one_array(self.env.observation_space, self._observation), self._seen.dtype)[None]
         told = (seen, self._action, np.array([self._reward], np.float32), np.array([self.length == 0]))
         chosen, self._state, _ = self.policy.act(Step(*map(torch.from_numpy, told)), self._state, self.mode)
         self._action = chosen.numpy()

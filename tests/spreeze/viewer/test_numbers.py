@@ -14,7 +14,13 @@ from spreeze.viewer.numbers import RunNumbers, clock_of, rows_of, state_of
 
 def summary(seconds: float, steps: int, **others: Any) -> dict[str, Any]:
     counts = {"wall_seconds": seconds, "env_steps": steps, "updates": 10 * steps, "rows": 100 * steps}
-    means: dict[str, Any] = {"replay_ratio": 8.0, "policy_lag": 2.6, "best_return": None, "evaluations": [], "exit_reason": "running"}
+    means: dict[str, Any] = {
+        "replay_ratio": 8.0,
+        "policy_lag": 2.6,
+        "best_return": None,
+        "evaluations": [],
+        "exit_reason": "running",
+    }
     return counts | means | others
 
 

@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,11 +13,9 @@ import psutil
 import pytest
 
 from spreeze.cli import main
-from spreeze.run_folder import read_summary
-from tests.spreeze.viewer.trained import TINY
+from tests.spreeze.viewer.trained import LIMIT_S, Running
 
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/")
-LIMIT_S = 60.0
 
 
 class Watch:
@@ -69,29 +66,24 @@ def test_a_finished_run_is_shown_until_ctrl_c_and_stays_as_it_is(own: Path, star
     started.append(watch := Watch(own, "--weights", "best"))
     with urllib.request.urlopen(watch.address(), timeout=10) as page:
         assert b"<html" in page.read()
-    assert ": best 1, update" in watch.said and "Ctrl-C ends the viewer" in watch.said
+    assert ": best " in watch.said and "Ctrl-C ends the viewer" in watch.said
     assert psutil.Process(watch.process.pid).nice() == 19
     assert watch.end(signal.SIGINT) == 0 and watch.said.endswith("closed\n")
     assert contents(own) == before
 
 
 def test_a_run_does_not_notice_who_comes_and_goes(tmp_path: Path, root: Path, started: list[Watch]) -> None:
-    folder, words = tmp_path / "run", [word for word in TINY if word != "--serial"]
-    options = ["--env", "pendulum", "--samplers", "1", "--tune", "off", "--checkpoint-every", "1", "--seconds", "25"]
-    command = [sys.executable, "-m", "spreeze", "run", *words, *options, "--out", str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
-        while not list(folder.glob("checkpoints/checkpoint-*")):
-            assert run.poll() is None
-            time.sleep(0.1)
+    run = Running(tmp_path / "run", "pendulum", "--visualize", "none", path=str(root))
+    try:
+        run.await_checkpoint()
         for number in (signal.SIGKILL, signal.SIGINT):
-            started.append(watch := Watch(folder))
+            started.append(watch := Watch(run.folder))
             watch.address()
-            assert watch.end(number) in (0, -signal.SIGKILL)
-            assert run.poll() is None
-        assert run.wait(LIMIT_S) == 0
-    summary = read_summary(folder)
-    assert summary["exit_reason"] == "finished" and not any(summary["restarts"].values())
-    kinds = {path.name.partition(".out")[0] for path in folder.iterdir()}
+            assert watch.end(number) == (-number if number == signal.SIGKILL else 0)
+        run.finish()
+    finally:
+        run.close()
+    kinds = {path.name.partition(".out")[0] for path in run.folder.iterdir()}
     assert kinds == {"config.yaml", "summary.json", "checkpoints", "log.txt", "events", ".lock"}
 
 

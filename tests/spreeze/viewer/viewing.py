@@ -1,6 +1,7 @@
 """Somebody who looks, without a browser: takes what a page would be sent."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +9,7 @@ import msgspec
 import zstandard
 
 from benchmarks.viewer_client import attach
+from tests.spreeze.viewer.trained import LIMIT_S
 
 
 @dataclass
@@ -28,15 +30,12 @@ def messages_of(data: bytes) -> list[dict[str, Any]]:
     return list(decoded["messages"])
 
 
-def look(url: str, seconds: float) -> Seen:
-    """Take all that is sent for a while."""
-    seen, deadline = Seen(), time.monotonic() + seconds
+def look(url: str, until: Callable[[Seen], bool]) -> Seen:
+    """Take all that is sent until enough was seen."""
+    seen, deadline = Seen(), time.monotonic() + LIMIT_S
     with attach(url) as connection:
-        while time.monotonic() < deadline:
-            try:
-                data = connection.recv(timeout=max(deadline - time.monotonic(), 0.01))
-            except TimeoutError:
-                break
+        while not until(seen):
+            data = connection.recv(timeout=max(deadline - time.monotonic(), 0.01))
             assert isinstance(data, bytes)
             note(seen, messages_of(data))
     return seen
