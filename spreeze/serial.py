@@ -47,6 +47,8 @@ class SerialStage:
         self.hub, self.memory, self.journal = hub, hub.memory, hub.journal
         self.checkpoint = checkpoint
         roles = self.memory.roles
+        if hub.settings.run.visualize == "browser":
+            self.journal.say("serial runs have no visualizer; `spreeze watch` shows them")
         self.learners = [Learner(self._context(role)) for role in roles if role.startswith("learner")]
         for learner in self.learners:
             learner.publish_due = lambda: False  # by turns, not by time

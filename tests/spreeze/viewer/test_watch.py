@@ -76,10 +76,14 @@ def test_a_run_does_not_notice_who_comes_and_goes(tmp_path: Path, root: Path, st
     run = Running(tmp_path / "run", "pendulum", "--visualize", "none", path=str(root))
     try:
         run.await_checkpoint()
-        for number in (signal.SIGKILL, signal.SIGINT):
+        for number, code in (
+            (signal.SIGKILL, -signal.SIGKILL),
+            (signal.SIGINT, 0),
+            (signal.SIGTERM, 128 + signal.SIGTERM),
+        ):
             started.append(watch := Watch(run.folder))
             watch.address()
-            assert watch.end(number) == (-number if number == signal.SIGKILL else 0)
+            assert watch.end(number) == code
         run.finish()
     finally:
         run.close()
