@@ -48,7 +48,7 @@ def test_a_missing_library_is_said_and_the_run_goes_on(start: Start, tmp_path: P
 
 def test_an_environment_that_cannot_be_drawn_is_said_and_the_run_goes_on(start: Start) -> None:
     run = start("tests.envs.faulty:test/undrawable-v0", "--max-episode-steps", "2")
-    run.hear("visualizer: no viewer: UsageError: cannot render environment .* pip install brush")
+    run.hear("visualizer: no viewer: UsageError: cannot render environment .*pip install brush")
     run.finish()
 
 
