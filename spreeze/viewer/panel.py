@@ -43,7 +43,7 @@ class Panel:
             "Camera", [FOLLOW, FREE], visible=has_camera, hint="free: stay where the episode began"
         )
         self._weights: Any = gui.add_dropdown("Weights", ["newest", "best"], initial_value=session.which)
-        self._seed = gui.add_number("Seed", session.seed, min=0, step=1, hint="Of the next episode")
+        self._seed = gui.add_number("Seed", session.seed, min=0, step=1, hint="Begin an episode with it")
         with gui.add_folder("Episode"):
             self._episode = gui.add_html("")
         with gui.add_folder("Run"):
