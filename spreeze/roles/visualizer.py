@@ -23,6 +23,8 @@ FIRST_VIDEO_S, LAST_INTERVAL_S = 20.0, 300.0
 MAX_FRAMES = 250
 FPS = 25
 LOOK_EVERY_S = 0.2
+LOWEST = 19
+"""Niceness of a viewer."""
 
 
 class Camera:
@@ -56,12 +58,12 @@ def run(context: RoleContext) -> None:
 
 def show_live(context: RoleContext) -> None:
     """Show it in the browser; whatever fails is said, and is the end of the viewer but not of the run."""
-    give_way(19)
     try:
         from spreeze.viewer.role import open_live
 
         viewer, fresh = open_live(context)
         context.ready()
+        give_way(LOWEST)  # Only now: on a machine without an idle core the imports would take minutes.
         context.line.send("log", text=f"the newest policy is shown at {viewer.address}")
         while context.alive():
             viewer.tick()
