@@ -87,7 +87,7 @@ def rates(side: str, words: Sequence[str], seconds: float) -> dict[str, float]:
 
 def cost(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     """Measure all sides in turn; return rates and ratios."""
-    words = ["--algo", "sac", "--env", args.env, "--seed", "0", *TUNED.split()]
+    words = ["--algo", "sac", "--env", args.env, "--seed", "0", *args.options.split()]
     found: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
     for number in range(args.rounds):
         for side in list(SIDES)[number % 3 :] + list(SIDES)[: number % 3]:
@@ -114,7 +114,7 @@ def cycles(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     """Attach to one run and end, again and again; return how it came out."""
     faults: list[str] = []
     with tempfile.TemporaryDirectory(prefix="spreeze-viewer-") as name:
-        folder, words = Path(name) / "run", ["--algo", "sac", "--env", args.env, *TUNED.split(), "--visualize", "none"]
+        folder, words = Path(name) / "run", ["--algo", "sac", "--env", args.env, *args.options.split(), "--visualize", "none"]
         run = Run(words, folder, ("--checkpoint-every", "10", "--tune", "off"))
         try:
             run.begin_to_learn()
@@ -165,6 +165,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--cycles", type=int, default=100)
     parser.add_argument("--env", default="halfcheetah")
+    parser.add_argument("--options", default=TUNED, help="of the run, as on its command line")
     parser.add_argument("--json", type=Path, help="where the numbers go")
     args, console = parser.parse_args(), Console()
     result = (cost if args.what == "cost" else cycles)(args, console)
