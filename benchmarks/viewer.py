@@ -114,7 +114,10 @@ def cycles(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     """Attach to one run and end, again and again; return how it came out."""
     faults: list[str] = []
     with tempfile.TemporaryDirectory(prefix="spreeze-viewer-") as name:
-        folder, words = Path(name) / "run", ["--algo", "sac", "--env", args.env, *args.options.split(), "--visualize", "none"]
+        folder, words = (
+            Path(name) / "run",
+            ["--algo", "sac", "--env", args.env, *args.options.split(), "--visualize", "none"],
+        )
         run = Run(words, folder, ("--checkpoint-every", "10", "--tune", "off"))
         try:
             run.begin_to_learn()

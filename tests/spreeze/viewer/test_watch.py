@@ -121,11 +121,13 @@ def test_a_run_without_a_policy_is_refused(
 
 
 def test_an_environment_that_cannot_be_drawn_is_refused(
-    hopper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from tests.spreeze.attackable import run_folder
 
     monkeypatch.setattr(os, "nice", lambda step: 0)
     run = run_folder(tmp_path / "run", "tests.envs.faulty:test/undrawable-v0")
+    config = run / "config.yaml"  # Its episodes end before it shows another fault.
+    config.write_text(config.read_text().replace("max_episode_steps: null", "max_episode_steps: 2"))
     assert main(["watch", str(run)]) == 2
     assert "pip install brush" in capsys.readouterr().err
