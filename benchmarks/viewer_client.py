@@ -36,7 +36,7 @@ def attach(url: str) -> ClientConnection:
     """Connect to the viewer at a web address."""
     version = importlib.metadata.version("viser")
     address = url.rstrip("/").replace("http://", "ws://")
-    connection = connect(address, subprotocols=[Subprotocol(f"viser-v{version}")], max_size=None, compression=None)
+    connection = connect(address, subprotocols=[Subprotocol(f"viser-v{version}")], max_size=None, open_timeout=60)
     connection.send(msgspec.msgpack.encode(CAMERA))
     return connection
 
