@@ -88,9 +88,9 @@ def in_precision(precision: str, seed: int) -> Row:
     return Row(name, command, "HalfCheetah-v5", f"spreeze SAC, {precision}, 200,000 steps", seed, 4.0)
 
 
-def on_policy(short: str, environment: str, seed: int, *options: str) -> Row:
+def on_policy(short: str, environment: str, seed: int) -> Row:
     """Return our PPO for a million steps, with the settings of docs/ppo.md."""
-    learn = ("--algo", "ppo", "--env", short, "--steps", "1000000", "--visualize", "none", *options)
+    learn = ("--algo", "ppo", "--env", short, "--steps", "1000000", "--visualize", "none", *PPO, *PPO_DECAY[short])
     command = ("{python}", "-m", "spreeze", "run", *learn, "--seed", "{seed}", "--out", "{out}")
     return Row(f"spreeze-ppo-{short}-{seed}", command, environment, "spreeze PPO", seed, 8.0)
 
@@ -123,6 +123,15 @@ EARLY = [(short, environment, 6.0) for short, environment, _ in (HOPPER, HALFCHE
 """For how fast returns rise: HalfCheetah passes 4000 and Hopper 2000 within three minutes; six are worth tuning."""
 DELAYS = (None, 0, 1, 4, 16)
 TD3_STEPS = 200_000
+PPO = (
+    *("--envs-per-sampler", "16", "--horizon", "32", "--epochs", "20", "--batch-size", "256", "--hidden", "256", "256"),
+    *("--learning-rate", "1e-4", "--clip", "0.1", "--initial-log-std=-1"),
+)
+PPO_DECAY = {
+    "halfcheetah": ("--discount", "0.98", "--gae-decay", "0.92"),
+    "hopper": ("--discount", "0.999", "--gae-decay", "0.99"),
+}
+"""As in the settings of the peer that it is compared with."""
 BATCHES = (256, 1024, 32_768)
 ROWS: tuple[Row, ...] = (
     *(spreeze_sac(*PENDULUM, seed) for seed in SEEDS),

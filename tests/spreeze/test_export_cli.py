@@ -61,7 +61,7 @@ def test_the_file_names_its_run(run: Path) -> None:
 
 def test_the_example_of_the_documentation_plays_an_episode(run: Path, root: Path) -> None:
     assert main(["export", str(run), "--out", "policy.onnx"]) == 0
-    (example,) = re.findall(r"```py\n(.*?)```", (root / "docs" / "export.md").read_text(), re.S)
+    (example,) = re.findall(r"```python\n(.*?)```", (root / "docs" / "export.md").read_text(), re.S)
     done = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, timeout=120, check=True)
     assert float(done.stdout.split()[-1]) == pytest.approx(pendulum_return(seed=0), rel=1e-4)
 

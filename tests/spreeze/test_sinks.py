@@ -19,7 +19,7 @@ from spreeze.errors import UnknownName, UsageError
 from spreeze.sinks import stream as module
 from spreeze.sinks.stream import KINDS, Queued, Sink, Stream, flat, names, open_stream
 
-TINY = "run --env pendulum --serial --steps 300 --warmup 64 --hidden 16 --envs-per-sampler 4 --evaluation-episodes 1"
+TINY = "run --env pendulum --serial --warmup 64 --hidden 16 --envs-per-sampler 4 --evaluation-episodes 1"
 
 MISSING = [name for name in ("wandb", "mlflow") if importlib.util.find_spec(name) is None]
 needs_both = pytest.mark.skipif(bool(MISSING), reason=f"pip install 'spreeze[{','.join(MISSING)}]'")
@@ -175,8 +175,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("WANDB_MODE", "offline")
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         words = [*TINY.split(), "--log", ",".join(KINDS), "--visualize", "none", "--out", str(folder)]
-        assert main(words) == 0
-        assert main(["resume", str(folder), "--steps", "400"]) == 0
+        assert main([*words, "--seconds", "6"]) == 0  # Rates are written once a second.
+        assert main(["resume", str(folder), "--seconds", "3"]) == 0
     return folder
 
 
