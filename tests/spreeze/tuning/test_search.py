@@ -153,17 +153,30 @@ def test_steps_that_help_whoever_limits_come_first() -> None:
 
 
 def test_what_helped_is_tried_again_at_once_and_farther() -> None:
-    """With a slow environment the batch falls: from 256 to 128, then to 32, then to the least, 16."""
-    _, search = searched(Machine(cores=1, step=5e-3), free=frozenset({"batch_size", "envs_per_sampler"}))
-    falling = [trial.choice.batch_size for trial in search.trials if trial.choice.envs_per_sampler == 16]
-    assert falling[:4] == [256, 128, 32, 16]
+    """Where an update costs its launch alone, the batch grows: from 256 to 512, then to 2048, then to 16384."""
+    _, search = searched(Machine(cores=1, update=0.1, row=1e-9), free=frozenset({"batch_size"}))
+    assert [trial.choice.batch_size for trial in search.trials][:4] == [256, 512, 2048, 16384]
+
+
+def test_a_learner_that_waits_most_of_the_time_gets_as_much_smaller_batches_at_once() -> None:
+    space = Space(ALL, 2, Range(256, 16, 65536))
+    first = [next(neighbours(FIRST, "samplers", space, idle=idle)) for idle in (0.4, 0.6, 0.9, 1.0)]
+    assert [(kind, choice.batch_size) for kind, choice in first] == [
+        ("more environments", 256),
+        ("smaller batch", 128),
+        ("smaller batch", 32),
+        ("smaller batch", 16),
+    ]
 
 
 def test_a_step_that_failed_waits_for_the_others() -> None:
-    _, search = searched(Machine(cores=1, step=5e-3))
-    more = [index for index, trial in enumerate(search.trials) if trial.choice.envs_per_sampler == 32]
-    least = next(index for index, trial in enumerate(search.trials) if trial.choice.batch_size == 16)
-    assert len([index for index in more if index < least]) == 1
+    def by_samplers(choice: Choice) -> Rates:
+        return Rates(100.0, 10.0 * min(choice.samplers, 3), learner_waits=0.3, sampler_waits=0.0)
+
+    _, search = searched(Machine(cores=4), free=frozenset({"samplers", "envs_per_sampler"}), measure=by_samplers)
+    tried = [(trial.choice.samplers, trial.choice.envs_per_sampler) for trial in search.trials]
+    assert tried[:5] == [(1, 16), (1, 32), (2, 16), (3, 16), (4, 16)]
+    assert tried.index((6, 16)) < tried.index((3, 32))
 
 
 def test_the_winner_was_measured_twice() -> None:
