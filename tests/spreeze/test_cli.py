@@ -205,7 +205,7 @@ def test_an_algorithm_that_takes_a_common_name_is_refused(capsys: pytest.Capture
 
 
 def test_an_unusable_plug_in_is_named_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
-    for name, reason in (("no_such_module:X", "No module named"), (f"{__name__}:TINY", "is no Algorithm")):
+    for name, reason in (("no_such_module:X", "No module named"), (f"{__name__}:HELP", "is no Algorithm")):
         code, error = fails_with(["run", "--algo", name], capsys)
         assert code == 2
         assert reason in error and name in error
