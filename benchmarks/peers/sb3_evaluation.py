@@ -1,11 +1,15 @@
 """Evaluations of a Stable-Baselines3 model while it trains, with its clock stopped."""
 
+import json
 import math
 import time
+from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
+import stable_baselines3
+import torch
 from stable_baselines3.common.callbacks import BaseCallback
 
 
@@ -58,3 +62,23 @@ class TimedEvaluation(BaseCallback):
             observation, reward, terminated, truncated, _ = self.env.step(action)
             total, done = total + float(reward), terminated or truncated
         return total
+
+    def write(self, folder: Path, algorithm: str, settings: str, env_id: str, seed: int) -> None:
+        """Write the run as a `summary.json` of ours."""
+        summary = {
+            "format": 1,
+            "label": f"Stable-Baselines3 {stable_baselines3.__version__} {algorithm.upper()}, {settings}",
+            "algorithm": f"sb3-{algorithm}",
+            "environment": env_id,
+            "seed": seed,
+            "wall_seconds": self.elapsed(),
+            "env_steps": self.model.num_timesteps,
+            "updates": self.model._n_updates,
+            "batch_size": self.model.batch_size,
+            "torch_threads": torch.get_num_threads(),
+            "versions": {m.__name__: m.__version__ for m in (gymnasium, np, stable_baselines3, torch)},
+            "exit_reason": "finished",
+            "evaluations": self.evaluations,
+        }
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "summary.json").write_text(json.dumps(summary, indent=1))

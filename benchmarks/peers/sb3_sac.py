@@ -6,13 +6,8 @@ evaluator runs on the same cores inside the clock.
 """
 
 import argparse
-import json
 from pathlib import Path
 
-import gymnasium
-import numpy as np
-import stable_baselines3
-import torch
 from sb3_evaluation import TimedEvaluation
 from stable_baselines3 import SAC
 
@@ -30,23 +25,7 @@ def main() -> None:
     model = SAC("MlpPolicy", args.env, seed=args.seed, device="cpu")
     timed = TimedEvaluation(args.env, args.seed, args.seconds, args.interval, args.episodes)
     model.learn(total_timesteps=10**9, callback=timed)
-    summary = {
-        "format": 1,
-        "label": f"Stable-Baselines3 {stable_baselines3.__version__} SAC, defaults",
-        "algorithm": "sb3-sac",
-        "environment": args.env,
-        "seed": args.seed,
-        "wall_seconds": timed.elapsed(),
-        "env_steps": model.num_timesteps,
-        "updates": model._n_updates,
-        "batch_size": model.batch_size,
-        "torch_threads": torch.get_num_threads(),
-        "versions": {m.__name__: m.__version__ for m in (gymnasium, np, stable_baselines3, torch)},
-        "exit_reason": "finished",
-        "evaluations": timed.evaluations,
-    }
-    args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "summary.json").write_text(json.dumps(summary, indent=1))
+    timed.write(args.out, "sac", "defaults", args.env, args.seed)
 
 
 if __name__ == "__main__":

@@ -6,15 +6,11 @@ The clock counts training only: evaluation (10 deterministic episodes on a secon
 """
 
 import argparse
-import json
 import math
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
-import stable_baselines3
-import torch
 from sb3_evaluation import TimedEvaluation
 from stable_baselines3 import PPO, TD3
 from stable_baselines3.common.env_util import make_vec_env
@@ -83,23 +79,7 @@ def main() -> None:
     timed = TimedEvaluation(args.env, args.seed, math.inf, args.interval, args.episodes)
     model.learn(total_timesteps=args.steps, callback=timed)
     settings = "settings of RL Baselines3 Zoo" if args.algorithm == "ppo" else "defaults, noise 0.1"
-    summary = {
-        "format": 1,
-        "label": f"Stable-Baselines3 {stable_baselines3.__version__} {args.algorithm.upper()}, {settings}",
-        "algorithm": f"sb3-{args.algorithm}",
-        "environment": args.env,
-        "seed": args.seed,
-        "wall_seconds": timed.elapsed(),
-        "env_steps": model.num_timesteps,
-        "updates": model._n_updates,
-        "batch_size": model.batch_size,
-        "torch_threads": torch.get_num_threads(),
-        "versions": {m.__name__: m.__version__ for m in (gymnasium, np, stable_baselines3, torch)},
-        "exit_reason": "finished",
-        "evaluations": timed.evaluations,
-    }
-    args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "summary.json").write_text(json.dumps(summary, indent=1))
+    timed.write(args.out, args.algorithm, settings, args.env, args.seed)
 
 
 if __name__ == "__main__":
