@@ -3,6 +3,7 @@
 Source: Fujimoto, van Hoof, Meger, arXiv 1802.09477, algorithm 1; equation numbers are that paper's.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -143,7 +144,7 @@ class CriticPart:
         return {"critic": self.networks.critic, "target": self.networks.target}
 
 
-class DelayedActorPart:
+class DelayedActorPart(ABC):
     """Moves a policy, and then its target, every `policy_delay` updates."""
 
     def __init__(self, networks: Networks, config: DelayedConfig, draws: Mapping[str, Draw]) -> None:
@@ -155,9 +156,9 @@ class DelayedActorPart:
         self.updates = 0
         self.finished = False
 
+    @abstractmethod
     def descend(self, batch: Batch) -> Metrics:
         """Leave the gradients of the policy's loss in its parameters."""
-        raise NotImplementedError
 
     @threads_for_shares()
     def update(self, batches: Mapping[str, Batch]) -> Metrics:
