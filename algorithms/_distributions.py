@@ -26,8 +26,11 @@ class Head(Protocol):
     choice: Field
     """Shape and dtype of one choice."""
 
-    def parameters_of(self, features: Tensor, allowed: Tensor | None) -> Tensor:
-        """Parameters (..., P) for features (..., F); `allowed` (..., C) bool, where the environment says."""
+    linear: nn.Linear
+    """From features (..., F) to what the parameters are made of (..., P)."""
+
+    def distribution(self, raw: Tensor, allowed: Tensor | None) -> Tensor:
+        """Parameters (..., P) of what `linear` gives; `allowed` (..., C) bool, where the environment says."""
 
     def sample(self, parameters: Tensor, generator: torch.Generator) -> Tensor:
         """A choice (..., *choice.shape) from the distribution."""
@@ -53,14 +56,13 @@ class GaussianHead(nn.Module):
 
     def __init__(self, features: int, actions: int, initial_log_std: float) -> None:
         super().__init__()
-        self.mean = nn.Linear(features, actions)
+        self.linear = nn.Linear(features, actions)
         self.log_std = nn.Parameter(torch.full((actions,), initial_log_std))
         self.choice = Field((actions,))
 
-    def parameters_of(self, features: Tensor, allowed: Tensor | None) -> Tensor:
+    def distribution(self, raw: Tensor, allowed: Tensor | None) -> Tensor:
         """The means (..., A)."""
-        mean: Tensor = self.mean(features)
-        return mean
+        return raw
 
     def sample(self, parameters: Tensor, generator: torch.Generator) -> Tensor:
         """mean + std noise, unbounded."""
@@ -97,15 +99,14 @@ class CategoricalHead(nn.Module):
 
     def __init__(self, features: int, sizes: Sequence[int], shape: tuple[int, ...], dtype: str) -> None:
         super().__init__()
-        self.logits = nn.Linear(features, sum(sizes))
+        self.linear = nn.Linear(features, sum(sizes))
         self.sizes, self.choice = list(sizes), Field(shape, dtype)
 
-    def parameters_of(self, features: Tensor, allowed: Tensor | None) -> Tensor:
+    def distribution(self, raw: Tensor, allowed: Tensor | None) -> Tensor:
         """Logarithms of the probabilities (..., C), the distributions' one after the other."""
-        logits = self.logits(features)
         if allowed is not None:
-            logits = logits.masked_fill(~allowed, IMPOSSIBLE)
-        return torch.cat([part.log_softmax(-1) for part in logits.split(self.sizes, -1)], -1)
+            raw = raw.masked_fill(~allowed, IMPOSSIBLE)
+        return torch.cat([part.log_softmax(-1) for part in raw.split(self.sizes, -1)], -1)
 
     def sample(self, parameters: Tensor, generator: torch.Generator) -> Tensor:
         """One draw from each distribution."""

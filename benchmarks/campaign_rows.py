@@ -124,12 +124,12 @@ EARLY = [(short, environment, 6.0) for short, environment, _ in (HOPPER, HALFCHE
 DELAYS = (None, 0, 1, 4, 16)
 TD3_STEPS = 200_000
 PPO = (
-    *("--envs-per-sampler", "16", "--horizon", "32", "--epochs", "20", "--batch-size", "256", "--hidden", "256", "256"),
-    *("--learning-rate", "1e-4", "--clip", "0.1", "--initial-log-std=-1"),
+    *("--envs-per-sampler", "16", "--horizon", "32", "--batch-size", "256", "--hidden", "256", "256"),
+    *("--learning-rate", "1e-4", "--activation", "relu", "--initial-log-std=-1"),
 )
 PPO_DECAY = {
-    "halfcheetah": ("--discount", "0.98", "--gae-decay", "0.92"),
-    "hopper": ("--discount", "0.999", "--gae-decay", "0.99"),
+    "halfcheetah": ("--discount", "0.98", "--gae-decay", "0.92", "--epochs", "20", "--clip", "0.1"),
+    "hopper": ("--discount", "0.999", "--gae-decay", "0.99", "--epochs", "10", "--clip", "0.2"),
 }
 """As in the settings of the peer that it is compared with."""
 BATCHES = (256, 1024, 32_768)

@@ -1,6 +1,6 @@
 """One update of PPO: advantages of segments, then epochs of clipped policy gradients."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from spreeze.algorithms._advantages import advantages
+from spreeze.algorithms._passes import hidden_dtype
 from spreeze.algorithms._training import load_part_state, part_state
+from spreeze.algorithms._written_out import WrittenOut
 from spreeze.algorithms.ppo.config import PPOConfig
 from spreeze.algorithms.ppo.networks import Actor, Critic
 from spreeze.contract import Draw, Metrics, Recurrent
@@ -66,6 +68,7 @@ class PPOPart:
         self.reads: Mapping[str, nn.Module] = {}
         self.actor, self.critic, self.config, self.batch_size = actor, critic, config, batch_size
         self.weights = [*actor.parameters(), *critic.parameters()]
+        self.policy, self.value = (differentiable(net, config) for net in (actor, critic))
         self.optimizer = torch.optim.Adam(self.weights, lr=config.learning_rate, eps=1e-5, fused=True)
         self.generator = torch.Generator().manual_seed(seed)
         self.finished = False
@@ -110,10 +113,11 @@ class PPOPart:
     def loss(self, rows: Rollout) -> tuple[Tensor, dict[str, Tensor]]:
         """-E[min(r A, clip(r) A)] (equation 7) + value_weight E[(V - target)^2] / 2 - entropy_weight E[entropy]."""
         features, _ = self.actor.features(rows.given, rows.is_first, rows.state)
-        parameters, head, counted = self.actor(features, rows.allowed), self.actor.head, rows.counted
+        head, counted = self.actor.head, rows.counted
+        parameters = head.distribution(self.policy(features), rows.allowed)
         log_ratio = counted(head.log_probability(parameters, rows.choice) - rows.log_probability)
         policy = -clipped(log_ratio.exp(), normalised(counted(rows.advantage)), self.config.clip).mean()
-        value = 0.5 * counted(self.critic(features) - rows.target).square().mean()
+        value = 0.5 * counted(self.value(features)[..., 0] - rows.target).square().mean()
         entropy = counted(head.entropy(parameters)).mean()
         loss = policy + self.config.value_weight * value - self.config.entropy_weight * entropy
         told = {"loss/actor": policy, "loss/critic": value, "policy/entropy": entropy}
@@ -124,7 +128,7 @@ class PPOPart:
         for _ in range(self.config.epochs):
             for rows in self._minibatches(rollout):
                 loss, metrics = self.loss(rows)
-                self.optimizer.zero_grad(set_to_none=True)
+                self.optimizer.zero_grad(set_to_none=False)
                 loss.backward()
                 nn.utils.clip_grad_norm_(self.weights, self.config.max_gradient_norm, foreach=True)
                 self.optimizer.step()
@@ -147,7 +151,7 @@ class PPOPart:
         after, never = self.actor.given(batch["next_observation"][-1:]), torch.zeros_like(batch["is_first"][:1])
         last, _ = self.actor.features(after, never, memory)
         scale = self.critic.value
-        return scale.value(self.critic(features)), scale.value(self.critic(last[0]))
+        return scale.value(self.value(features)[..., 0]), scale.value(self.value(last[0])[..., 0])
 
     @property
     def _memory(self) -> bool:
@@ -167,6 +171,12 @@ class PPOPart:
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Restore what `state` returned."""
         load_part_state(state, self.owns, {"optimizer": self.optimizer}, self.generator)
+
+
+def differentiable(net: Actor | Critic, config: PPOConfig) -> Callable[[Tensor], Tensor]:
+    """`net.raw`, with passes written out where there are such."""
+    given = next(net.parameters()).device.type == "cpu" and config.activation == "relu" and not config.memory
+    return WrittenOut(net.linears(), hidden_dtype(config.precision)) if given else net.raw
 
 
 def clipped(ratio: Tensor, advantage: Tensor, clip: float) -> Tensor:

@@ -24,7 +24,7 @@ class Actor(nn.Module):
         self.observations, self.normalises = Observations.of(spec.observation, "PPO"), config.normalise_observations
         self.normaliser = Normaliser(self.observations.size)
         self.memory = memory_of(self.observations.size, config.memory)
-        self.body = nn.Sequential(mlp((self.memory.features, *config.hidden), nn.Tanh), nn.Tanh())
+        self.body = body_of((self.memory.features, *config.hidden), config)
         self.head = head_of(spec.action, config.hidden[-1], config.initial_log_std, "PPO")
         self.register_buffer("version", torch.zeros(()))
 
@@ -38,24 +38,43 @@ class Actor(nn.Module):
         found: tuple[Tensor, Recurrent] = self.memory(given, is_first, state)
         return found
 
-    def forward(self, features: Tensor, allowed: Tensor | None) -> Tensor:
-        """Parameters (..., P) of the distribution over actions, of which not all may be allowed (..., C)."""
-        found: Tensor = self.head.parameters_of(self.body(features), allowed)
+    def raw(self, features: Tensor) -> Tensor:
+        """What the distribution over actions is made of (..., P), for features (..., F)."""
+        found: Tensor = self.head.linear(self.body(features))
         return found
+
+    def linears(self) -> list[nn.Linear]:
+        """The layers of `raw`."""
+        return [*linears(self.body), self.head.linear]
+
+
+def body_of(sizes: Sequence[int], config: PPOConfig) -> nn.Sequential:
+    """Layers of these sizes, each with the activation after it."""
+    activation = {"tanh": nn.Tanh, "relu": nn.ReLU}[config.activation]
+    return nn.Sequential(mlp(sizes, activation), activation())
+
+
+def linears(module: nn.Module) -> list[nn.Linear]:
+    """The linear layers of a module, in order."""
+    return [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
 
 
 class Critic(nn.Module):
     """Normalised values of features."""
 
-    def __init__(self, features: int, hidden: Sequence[int]) -> None:
+    def __init__(self, features: int, config: PPOConfig) -> None:
         super().__init__()
-        self.body = nn.Sequential(mlp((features, *hidden), nn.Tanh), nn.Tanh())
-        self.value = NormalisedValue(hidden[-1])
+        self.body = body_of((features, *config.hidden), config)
+        self.value = NormalisedValue(config.hidden[-1])
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Normalised values (...) of features (..., F)."""
-        normalised: Tensor = self.value(self.body(features))
+    def raw(self, features: Tensor) -> Tensor:
+        """Normalised values (..., 1) of features (..., F)."""
+        normalised: Tensor = self.value.linear(self.body(features))
         return normalised
+
+    def linears(self) -> list[nn.Linear]:
+        """The layers of `raw`."""
+        return [*linears(self.body), self.value.linear]
 
 
 class PPOPolicy:
@@ -72,7 +91,8 @@ class PPOPolicy:
         """Actions, the memory after them; while sampling `choice`, `log_probability`, `version`, else what is shown."""
         given, allowed = self.actor.given(step.observation), self.actor.observations.allowed(step.observation)
         features, state = self.actor.features(given[None], step.is_first[None], state)
-        head, parameters = self.actor.head, self.actor(features[0], allowed)
+        head = self.actor.head
+        parameters = head.distribution(self.actor.raw(features[0]), allowed)
         if mode == "mean":
             return head.action(head.mode(parameters)), state, head.shown(parameters)
         choice = head.sample(parameters, self.generator)
@@ -84,7 +104,7 @@ class PPOPolicy:
 def orthogonal(actor: Actor, critic: Critic, seed: int) -> None:
     """Orthogonal weights of gain sqrt 2, a hundredth for the policy's last layer, 1 for the value's; zero biases."""
     random = torch.Generator().manual_seed(seed)
-    last = {actor.head.mean if hasattr(actor.head, "mean") else actor.head.logits: 0.01, critic.value.linear: 1.0}
-    for layer in [m for net in (actor, critic) for m in net.modules() if isinstance(m, nn.Linear)]:
+    last = {actor.head.linear: 0.01, critic.value.linear: 1.0}
+    for layer in [*actor.linears(), *critic.linears()]:
         nn.init.orthogonal_(layer.weight, last.get(layer, 2**0.5), generator=random)
         layer.bias.zero_()

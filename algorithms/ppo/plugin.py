@@ -30,7 +30,7 @@ def learner(spec: EnvironmentSpec, config: PPOConfig, setup: LearnerSetup, batch
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(setup.seed)
         actor = Actor(spec, config)
-        critic = Critic(actor.memory.features, config.hidden)
+        critic = Critic(actor.memory.features, config)
     orthogonal(actor, critic, setup.seed)
     device = setup.device("ppo")
     return {"ppo": PPOPart(actor.to(device), critic.to(device), config, batch_size, setup.seed)}

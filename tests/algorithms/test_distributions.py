@@ -21,7 +21,7 @@ def drawing(seed: int = 0) -> torch.Generator:
 def test_a_gaussian_head_agrees_with_torchs_normal() -> None:
     head = GaussianHead(4, 3, -0.5)
     head.requires_grad_(False)
-    mean = head.parameters_of(FEATURES, None)
+    mean = head.distribution(head.linear(FEATURES), None)
     reference = Independent(Normal(mean, torch.tensor(-0.5).exp().expand(3)), 1)
     choice = head.sample(mean, drawing())
     torch.testing.assert_close(head.log_probability(mean, choice), reference.log_prob(choice))
@@ -37,8 +37,8 @@ def test_what_a_gaussian_head_tells_the_environment_is_within_bounds() -> None:
 
 def test_categorical_heads_agree_with_torchs_categorical() -> None:
     head = CategoricalHead(4, [3, 2], (2,), "int64")
-    parameters = head.parameters_of(FEATURES, None)
-    raw = head.logits(FEATURES)
+    parameters = head.distribution(head.linear(FEATURES), None)
+    raw = head.linear(FEATURES)
     references = [Categorical(logits=raw[:, :3]), Categorical(logits=raw[:, 3:])]
     choice = head.sample(parameters, drawing())
     expected = sum(one.log_prob(choice[:, index]) for index, one in enumerate(references))
@@ -50,31 +50,31 @@ def test_categorical_heads_agree_with_torchs_categorical() -> None:
 def test_choices_are_drawn_as_often_as_they_are_probable() -> None:
     head = CategoricalHead(1, [3], (), "int64")
     with torch.no_grad():
-        head.logits.weight.zero_()
-        head.logits.bias.copy_(torch.tensor([0.5, 0.3, 0.2]).log())
-    choice = head.sample(head.parameters_of(torch.zeros(20_000, 1), None), drawing())
+        head.linear.weight.zero_()
+        head.linear.bias.copy_(torch.tensor([0.5, 0.3, 0.2]).log())
+    choice = head.sample(head.distribution(head.linear(torch.zeros(20_000, 1)), None), drawing())
     assert (choice.bincount() / len(choice)).tolist() == pytest.approx([0.5, 0.3, 0.2], abs=0.015)
 
 
 def test_what_is_masked_is_never_drawn_and_leaves_finite_gradients() -> None:
     head = CategoricalHead(4, [3], (), "int64")
     allowed = torch.tensor([[True, False, True]]).expand(len(FEATURES), 3)
-    parameters = head.parameters_of(FEATURES, allowed)
+    parameters = head.distribution(head.linear(FEATURES), allowed)
     assert set(head.sample(parameters, drawing()).tolist()) == {0, 2}
     assert set(head.mode(parameters).tolist()) <= {0, 2}
-    two = Categorical(logits=head.logits(FEATURES)[:, [0, 2]])
+    two = Categorical(logits=head.linear(FEATURES)[:, [0, 2]])
     torch.testing.assert_close(head.entropy(parameters), two.entropy())
     (head.entropy(parameters) + head.log_probability(parameters, torch.zeros(len(FEATURES)))).sum().backward()
-    assert head.logits.weight.grad is not None
-    assert torch.isfinite(head.logits.weight.grad).all()
-    assert not head.logits.weight.grad[1].any()
+    assert head.linear.weight.grad is not None
+    assert torch.isfinite(head.linear.weight.grad).all()
+    assert not head.linear.weight.grad[1].any()
 
 
 @pytest.mark.parametrize("space", [Box(-2, 2, (3,)), Discrete(4), MultiDiscrete([2, 5]), MultiBinary(3)])
 def test_an_action_has_the_shape_and_dtype_that_its_space_is_stored_with(space: Space[Any]) -> None:
     head = head_of(space, 4, 0.0, "PPO")
     for batch in ((7,), (5, 7)):
-        parameters = head.parameters_of(torch.randn(*batch, 4), None)
+        parameters = head.distribution(head.linear(torch.randn(*batch, 4)), None)
         action = head.action(head.sample(parameters, drawing()))
         assert action.shape == (*batch, *head.choice.shape)
         assert str(action.dtype) == f"torch.{head.choice.dtype}"
