@@ -33,7 +33,7 @@ class WrittenOut:
         if torch.is_grad_enabled():
             if len(rows) > self.room:
                 self._make_room(len(rows))
-            outputs: Tensor = _Passes.apply(rows, self.anchor, self.passes)
+            outputs: Tensor = _Passes.apply(rows, self.anchor, self.passes)  # type: ignore[no-untyped-call]
         else:
             outputs = torch.cat([self.passes.forward(block) for block in rows.split(block_rows())])
         return outputs.view(*inputs.shape[:-1], outputs.shape[-1])
@@ -51,7 +51,7 @@ class _Passes(torch.autograd.Function):
         return passes.forward(rows)
 
     @staticmethod
-    def backward(context: Any, slope: Tensor) -> tuple[None, None, None]:  # type: ignore[override]
+    def backward(context: Any, slope: Tensor) -> tuple[None, None, None]:
         context.passes.backward(slope, add=False)
         context.passes.finish()
         return None, None, None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgpack
 
-from spreeze.errors import EnvironmentFault, LearnerFault, SpreezeError
+from spreeze.errors import EnvironmentFault, LearnerFault
 from spreeze.roles.context import RoleSpec
 from spreeze.transport.counters import BEAT, ENV_STEPS, PID, TAKEN, VERSION, Counters
 
@@ -79,7 +79,8 @@ class Supervisor:
     2. A role that gives no sign of life is asked for its stacks, killed, and treated as dead.
     3. The parts of a split learner are one: if one dies, all are restarted from the last checkpoint.
     4. `MAX_FAILURES` in a row, or `MAX_ERRORS` exceptions without any progress, end the run with the first traceback of
-       that role. A learner that fails at the same update again made no progress, however long it lived.
+       that role. A learner that fails at the same update again made no progress, however long it lived. Without a
+       visualizer the run goes on.
     5. Only recorded processes are ever signalled.
     """
 
@@ -123,7 +124,7 @@ class Supervisor:
         """Notice deaths and silence, and restart what is due.
 
         Raises:
-            EnvironmentFault, LearnerFault, SpreezeError: a role keeps failing.
+            EnvironmentFault, LearnerFault: a role keeps failing.
         """
         now = time.monotonic()
         for child in self.children.values():
@@ -160,7 +161,7 @@ class Supervisor:
         self._forget_failures(child, now)
         child.failures += 1
         if child.failures >= MAX_FAILURES or len(child.tracebacks) >= MAX_ERRORS:
-            raise self._fault(child, code)
+            return self._give_up(child, code)
         pause = 0.0 if child.failures == 1 else min(0.5 * 2.0 ** (child.failures - 2), 30.0)
         child.restart_at_s = now + pause
         self.restarts[child.role] += 1
@@ -188,12 +189,15 @@ class Supervisor:
                     child.process = None
                 child.restart_at_s = dead.restart_at_s
 
-    def _fault(self, child: Child, code: int) -> SpreezeError:
+    def _give_up(self, child: Child, code: int) -> None:
         kind = LearnerFault if child.role.startswith("learner") else EnvironmentFault
-        kind = kind if child.role.startswith(("learner", "sampler", "evaluator")) else SpreezeError  # type: ignore[assignment]
         cause = child.tracebacks[0].rstrip() if child.tracebacks else f"the process {death(code)}"
         times = max(child.failures, len(child.tracebacks))
-        return kind(f"{child.role} failed {times} times in a row; the first time:\n{cause}")
+        complaint = f"{child.role} failed {times} times in a row; the first time:\n{cause}"
+        if child.role != "visualizer":
+            raise kind(complaint)
+        child.over = True
+        self._tell(f"{complaint}\nthe run goes on without it")
 
     def alive(self, prefix: str = "") -> list[Child]:
         """Children with a living process whose role begins with `prefix`."""

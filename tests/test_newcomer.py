@@ -38,8 +38,17 @@ def clone(tmp_path: Path) -> Path:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", virtual], check=True)
     [packages] = virtual.glob("lib/python3*/site-packages")
     (packages / "shared.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
-    install = [python, "-m", "pip", "install", "--no-deps", "--no-build-isolation", "--no-index", "--ignore-installed"]
-    subprocess.run([*install, "--quiet", "-e", folder], check=True)
+    install = [
+        str(python),
+        "-m",
+        "pip",
+        "install",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "--ignore-installed",
+    ]
+    subprocess.run([*install, "--quiet", "-e", str(folder)], check=True)
     stamp = ". tools/_venv; fingerprint >.venv/.installed-run"
     subprocess.run(["sh", "-c", stamp, "tools/run"], cwd=folder, check=True)
     return folder

@@ -103,9 +103,8 @@ def test_the_pause_before_a_restart_doubles(family: Family, monkeypatch: pytest.
 
 @pytest.mark.parametrize(
     ("role", "kind"),
-    [("sampler-0", EnvironmentFault), ("learner-actor", LearnerFault), ("evaluator", EnvironmentFault),
-     ("visualizer", SpreezeError)],
-)  # fmt: skip
+    [("sampler-0", EnvironmentFault), ("learner-actor", LearnerFault), ("evaluator", EnvironmentFault)],
+)
 def test_deaths_in_a_row_end_the_run(role: str, kind: type[SpreezeError], family: Family) -> None:
     family.supervisor.children[role].failures = MAX_FAILURES - 1
     family.process(role).kill()
@@ -113,6 +112,18 @@ def test_deaths_in_a_row_end_the_run(role: str, kind: type[SpreezeError], family
         family.check_until(lambda: False)
     assert type(caught.value) is kind
     assert f"{role} failed {MAX_FAILURES} times in a row; the first time:\nthe process was killed" in str(caught.value)
+
+
+def test_a_run_goes_on_without_a_visualizer_that_keeps_failing(family: Family) -> None:
+    family.supervisor.children["visualizer"].failures = MAX_FAILURES - 1
+    family.process("visualizer").kill()
+    family.process("visualizer").wait()
+    for _ in range(2):
+        family.supervisor.check()
+    assert family.started.count(("visualizer", 2)) == 0
+    assert "visualizer failed 5 times in a row" in family.said[-1]
+    assert family.said[-1].endswith("the run goes on without it")
+    assert len(family.supervisor.alive()) == len(ROLES) - 1
 
 
 def test_fewer_exceptions_in_a_row_end_it_with_the_first_traceback(family: Family) -> None:
