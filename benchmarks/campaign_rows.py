@@ -96,8 +96,9 @@ def on_policy(short: str, environment: str, seed: int) -> Row:
 
 
 def deterministic(seed: int) -> Row:
-    """Return our TD3 on HalfCheetah for as many steps as Stable-Baselines3's."""
+    """Return our TD3 on HalfCheetah for as many steps as Stable-Baselines3's, and as there one update for each step."""
     learn = ("--algo", "td3", "--env", "halfcheetah", "--steps", f"{TD3_STEPS}", "--visualize", "none")
+    learn += ("--batch-size", "256", "--replay-ratio", "256")
     command = ("{python}", "-m", "spreeze", "run", *learn, "--seed", "{seed}", "--out", "{out}")
     return Row(f"spreeze-td3-halfcheetah-{seed}", command, "HalfCheetah-v5", "spreeze TD3", seed, 15.0)
 
