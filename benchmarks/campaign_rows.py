@@ -123,7 +123,7 @@ FIRST_SEEDS = range(2)
 EARLY = [(short, environment, 6.0) for short, environment, _ in (HOPPER, HALFCHEETAH)]
 """For how fast returns rise: HalfCheetah passes 4000 and Hopper 2000 within three minutes; six are worth tuning."""
 DELAYS = (None, 0, 1, 4, 16)
-TD3_STEPS = 200_000
+TD3_STEPS = 100_000
 PPO = (
     *("--envs-per-sampler", "16", "--horizon", "32", "--batch-size", "256", "--hidden", "256", "256"),
     *("--learning-rate", "1e-4", "--activation", "relu", "--initial-log-std=-1"),
@@ -148,6 +148,6 @@ ROWS: tuple[Row, ...] = (
         for short, environment, _ in (HOPPER, HALFCHEETAH)
     ),
     *(deterministic(seed) for seed in SEEDS),
-    *(sb3_steps("td3", "halfcheetah", "HalfCheetah-v5", TD3_STEPS, 50.0, seed) for seed in SEEDS),
+    *(sb3_steps("td3", "halfcheetah", "HalfCheetah-v5", TD3_STEPS, 25.0, seed) for seed in SEEDS),
     *(in_precision(precision, seed) for seed in SEEDS for precision in ("float32", "bfloat16")),
 )
