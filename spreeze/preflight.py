@@ -70,9 +70,17 @@ def prepare(settings: Settings) -> tuple[EnvironmentSpec, Sequence[Stage]]:
         sizes(settings, algorithm, stage)
     if settings.run.replay_ratio != "auto" and not any(stage.pace.ratio for stage in stages):
         raise UsageError(f"--replay-ratio: no stage of {settings.algo} holds a replay ratio")
-    if len(part_names(devices)) > 1 and not any([split_parts(s, devices, settings.run.seed) for s in stages]):
-        raise UsageError(no_split(stages, devices, settings.run.seed))
+    if len(part_names(devices)) > 1:
+        check_parts(settings, devices, stages)
     return spec, stages
+
+
+def check_parts(settings: Settings, devices: Mapping[str, torch.device], stages: Sequence[Stage]) -> None:
+    """Raise UsageError if the parts of a learner cannot go apart as `--devices` wants it."""
+    if not any([split_parts(stage, devices, settings.run.seed) for stage in stages]):
+        raise UsageError(no_split(stages, devices, settings.run.seed))
+    if settings.run.stores == "device":
+        raise UsageError("--stores device: parts on devices of their own draw from the host; leave out one of the two")
 
 
 def no_split(stages: Sequence[Stage], devices: Mapping[str, torch.device], seed: int) -> str:

@@ -127,3 +127,8 @@ def test_only_parts_that_exist_can_be_split(toy: str, devices: str, complaint: s
     else:
         with pytest.raises(UsageError, match=complaint):
             play_toy(tmp_path, toy, devices=devices, serial=True)
+
+
+def test_parts_apart_cannot_draw_from_stores_on_a_device(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--stores device: parts on devices of their own"):
+        play_toy(tmp_path, "split", devices="left=cpu,right=cpu", stores="device", serial=True)
