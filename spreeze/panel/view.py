@@ -111,7 +111,9 @@ class Lookout:
             yield self._rate("env steps", "env_steps", rates, journal, journal.env_steps)
         yield self._rate("updates", "updates", rates, journal, journal.updates)
         if rates["rows"]:
-            yield Line("update frames", f"{rates['rows']:,.0f}/s", f"rows of batches, {sizes.batch_size} each")
+            queued = any(store.kind == "queue" for store in memory.stage.stores.values())
+            note = "rows of segments, before epochs" if queued else f"rows of batches, {sizes.batch_size} each"
+            yield Line("update frames", f"{rates['rows']:,.0f}/s", note)
         if samples:
             most = memory.stage.pace.max_lag
             lag = f"policy lag {rates['lag']:.0f} updates" + (f", at most {most}" if most is not None else "")
