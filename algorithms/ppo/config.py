@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from spreeze.algorithms._passes import Precision
 from spreeze.errors import UsageError
 
 
@@ -34,9 +33,7 @@ class PPOConfig:
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the hidden layers of policy and value (paper: 64, 64)."""
     activation: Literal["tanh", "relu"] = "tanh"
-    """What follows a hidden layer (paper: tanh). With relu and no memory, updates on a CPU are written out: faster."""
-    precision: Precision = "float32"
-    """Of products between hidden layers of such updates; bfloat16 is faster, and moves the first ratios off 1."""
+    """What follows a hidden layer (paper: tanh)."""
     memory: int = 0
     """Units of the recurrent network before both; 0: none."""
     initial_log_std: float = 0.0

@@ -1,6 +1,6 @@
 """One update of PPO: advantages of segments, then epochs of clipped policy gradients."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -9,10 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from spreeze.algorithms._advantages import advantages
-from spreeze.algorithms._passes import hidden_dtype
 from spreeze.algorithms._training import load_part_state, part_state
-from spreeze.algorithms._written_out import WrittenOut
 from spreeze.algorithms.ppo.config import PPOConfig
+from spreeze.algorithms.ppo.native import TOLD, NativeMinibatches, fits
 from spreeze.algorithms.ppo.networks import Actor, Critic
 from spreeze.contract import Draw, Metrics, Recurrent
 
@@ -54,6 +53,11 @@ class Rollout:
         taken: dict[str, Any] = {n: None if v is None else v[self.valid][None] for n, v in fields.items()}
         return Rollout(**taken, valid=None, state=())
 
+    def memoryless_fields(self) -> tuple[Tensor, ...]:
+        """Of columns of one row: what is given (R, O), choices (R, ...), log-probabilities, advantages and targets."""
+        fields = (self.given, self.choice, self.log_probability, self.advantage, self.target)
+        return tuple(field[0] for field in fields)
+
     def counted(self, values: Tensor) -> Tensor:
         """Those (R,) of values (L, B) whose row counts."""
         return values.reshape(-1) if self.valid is None else values[self.valid]
@@ -68,8 +72,8 @@ class PPOPart:
         self.reads: Mapping[str, nn.Module] = {}
         self.actor, self.critic, self.config, self.batch_size = actor, critic, config, batch_size
         self.weights = [*actor.parameters(), *critic.parameters()]
-        self.policy, self.value = (differentiable(net, config) for net in (actor, critic))
         self.optimizer = torch.optim.Adam(self.weights, lr=config.learning_rate, eps=1e-5, fused=True)
+        self.native = NativeMinibatches(actor, critic, self.optimizer, config) if fits(actor, critic, config) else None
         self.generator = torch.Generator().manual_seed(seed)
         self.finished = False
 
@@ -114,36 +118,44 @@ class PPOPart:
         """-E[min(r A, clip(r) A)] (equation 7) + value_weight E[(V - target)^2] / 2 - entropy_weight E[entropy]."""
         features, _ = self.actor.features(rows.given, rows.is_first, rows.state)
         head, counted = self.actor.head, rows.counted
-        parameters = head.distribution(self.policy(features), rows.allowed)
+        parameters = head.distribution(self.actor.raw(features), rows.allowed)
         log_ratio = counted(head.log_probability(parameters, rows.choice) - rows.log_probability)
         policy = -clipped(log_ratio.exp(), normalised(counted(rows.advantage)), self.config.clip).mean()
-        value = 0.5 * counted(self.value(features)[..., 0] - rows.target).square().mean()
+        value = 0.5 * counted(self.critic.raw(features)[..., 0] - rows.target).square().mean()
         entropy = counted(head.entropy(parameters)).mean()
         loss = policy + self.config.value_weight * value - self.config.entropy_weight * entropy
         told = {"loss/actor": policy, "loss/critic": value, "policy/entropy": entropy}
         return loss, {name: one.detach() for name, one in told.items()} | moved(log_ratio.detach(), self.config.clip)
 
     def _descend(self, rollout: Rollout) -> dict[str, Tensor]:
-        told: list[dict[str, Tensor]] = []
+        told: list[Tensor] = []
+        if self.native is not None:
+            self.native.begin(rollout.memoryless_fields())
         for _ in range(self.config.epochs):
-            for rows in self._minibatches(rollout):
-                loss, metrics = self.loss(rows)
-                self.optimizer.zero_grad(set_to_none=False)
-                loss.backward()
-                nn.utils.clip_grad_norm_(self.weights, self.config.max_gradient_norm, foreach=True)
-                self.optimizer.step()
-                told.append(metrics)
-            if self.config.target_kl is not None and metrics["policy/divergence"] > 1.5 * self.config.target_kl:
+            told += [self._step(rollout, chosen) for chosen in self._minibatches(rollout)]
+            divergence = told[-1][TOLD.index("policy/divergence")]
+            if self.config.target_kl is not None and divergence > 1.5 * self.config.target_kl:
                 break
-        return {name: torch.stack([one[name] for one in told]).mean() for name in told[0]}
+        return dict(zip(TOLD, torch.stack(told).mean(0), strict=True))
 
-    def _minibatches(self, rollout: Rollout) -> Iterator[Rollout]:
+    def _step(self, rollout: Rollout, chosen: Tensor) -> Tensor:
+        """Learn from the columns `chosen`; what is told of them, as `TOLD` names it."""
+        if self.native is not None:
+            return self.native.learn(chosen)
+        loss, told = self.loss(rollout.columns(chosen))
+        self.optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.weights, self.config.max_gradient_norm, foreach=True)
+        self.optimizer.step()
+        return torch.stack([told[name] for name in TOLD])
+
+    def _minibatches(self, rollout: Rollout) -> Iterator[Tensor]:
         """Columns in a new order, in parts of about `batch_size` rows that differ by at most one column."""
         length, columns = rollout.size
         order = torch.randperm(columns, generator=self.generator).to(rollout.is_first.device)
-        mixed, count = rollout.columns(order), max(round(length * columns / self.batch_size), 1)
+        count = max(round(length * columns / self.batch_size), 1)
         edges = [columns * part // count for part in range(count + 1)]
-        return (mixed.columns(slice(*edge)) for edge in pairwise(edges) if edge[0] < edge[1])
+        return (order[begin:end] for begin, end in pairwise(edges) if begin < end)
 
     def _values(self, batch: Batch, given: Tensor) -> tuple[Tensor, Tensor]:
         """Of the rows (L, B), and of the states after the last ones (B,), in the units of the return."""
@@ -151,7 +163,7 @@ class PPOPart:
         after, never = self.actor.given(batch["next_observation"][-1:]), torch.zeros_like(batch["is_first"][:1])
         last, _ = self.actor.features(after, never, memory)
         scale = self.critic.value
-        return scale.value(self.value(features)[..., 0]), scale.value(self.value(last[0])[..., 0])
+        return scale.value(self.critic.raw(features)[..., 0]), scale.value(self.critic.raw(last[0])[..., 0])
 
     @property
     def _memory(self) -> bool:
@@ -171,12 +183,6 @@ class PPOPart:
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Restore what `state` returned."""
         load_part_state(state, self.owns, {"optimizer": self.optimizer}, self.generator)
-
-
-def differentiable(net: Actor | Critic, config: PPOConfig) -> Callable[[Tensor], Tensor]:
-    """`net.raw`, with passes written out where there are such."""
-    given = next(net.parameters()).device.type == "cpu" and config.activation == "relu" and not config.memory
-    return WrittenOut(net.linears(), hidden_dtype(config.precision)) if given else net.raw
 
 
 def clipped(ratio: Tensor, advantage: Tensor, clip: float) -> Tensor:
