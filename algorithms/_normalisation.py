@@ -46,20 +46,20 @@ class NormalisedValue(nn.Module):
     """
 
     mean: Tensor
-    square: Tensor
+    variance: Tensor
     seen: Tensor
 
     def __init__(self, features: int, slowest: float = 0.01) -> None:
         super().__init__()
         self.linear, self.slowest = nn.Linear(features, 1), slowest
         self.register_buffer("mean", torch.zeros(()))
-        self.register_buffer("square", torch.ones(()))
+        self.register_buffer("variance", torch.ones(()))
         self.register_buffer("seen", torch.zeros(()))
 
     @property
     def std(self) -> Tensor:
-        """Of the targets."""
-        return (self.square - self.mean.square()).clamp_min(FLOOR**2).sqrt()
+        """Of the targets; at least what float32 can tell apart of numbers as large as their mean, and then some."""
+        return torch.maximum(self.variance.sqrt(), FLOOR * (1 + self.mean.abs()))
 
     def forward(self, features: Tensor) -> Tensor:
         """Normalised values (...) of features (..., F)."""
@@ -80,7 +80,8 @@ class NormalisedValue(nn.Module):
         old_mean, old_std = self.mean.clone(), self.std
         self.seen += 1
         rate = max(1 / float(self.seen), self.slowest)
-        self.mean.lerp_(targets.mean(), rate)
-        self.square.lerp_(targets.square().mean(), rate)
+        shift = targets.mean() - self.mean
+        self.mean.add_(rate * shift)
+        self.variance.mul_(1 - rate).add_(rate * (targets.var(correction=0) + (1 - rate) * shift.square()))
         self.linear.weight.mul_(old_std / self.std)
         self.linear.bias.mul_(old_std).add_(old_mean - self.mean).div_(self.std)

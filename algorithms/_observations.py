@@ -24,6 +24,8 @@ class Observations:
     """O, of what networks are given."""
     mask: slice | None = None
     """Where in a stored observation the action mask lies."""
+    start: int = 0
+    """The least of discrete observations."""
 
     @classmethod
     def of(cls, space: Space[Any], name: str) -> "Observations":
@@ -36,7 +38,7 @@ class Observations:
             case Box() if len(space.shape) == 1:
                 return cls(Field(space.shape), space.shape[0])
             case Discrete():
-                return cls(Field((), "int64"), int(space.n))
+                return cls(Field((), "int64"), int(space.n), start=int(space.start))
             case Dict() if ACTION_MASK in space.spaces:
                 before = list(space.spaces)[: list(space.spaces).index(ACTION_MASK)]
                 begin = sum(flatdim(space[key]) for key in before)
@@ -52,7 +54,8 @@ class Observations:
     def seen(self, stored: Tensor) -> Tensor:
         """What networks are given (..., O) of stored observations (..., *field.shape)."""
         if not self.field.shape:
-            return one_hot(stored, self.size).to(torch.float32)
+            return one_hot(stored - self.start, self.size).to(torch.float32)
+        stored = stored.to(torch.float32)
         if self.mask is None:
             return stored
         return torch.cat((stored[..., : self.mask.start], stored[..., self.mask.stop :]), -1)

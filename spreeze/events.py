@@ -68,6 +68,8 @@ def sessions(run: Path) -> Iterator[Session]:
         events = EventAccumulator(str(file), size_guidance={"scalars": 0})
         events.Reload()
         session = Session(events, before_s)
+        if not session.scalars(PROGRESS):  # It ended before it had anything to say.
+            continue
         before_s += session.seconds
         yield session
 

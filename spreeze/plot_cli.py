@@ -63,7 +63,7 @@ def plot(options: PlotOptions) -> None:
     from spreeze.plot import default_axes
     from spreeze.plot_table import table
 
-    if options.smooth < 0:
+    if not options.smooth >= 0:
         raise UsageError(f"--smooth {options.smooth:g}: give seconds, 0 for none")
     files, given = files_of(options.out), list(distinct(found_runs(options)))
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)

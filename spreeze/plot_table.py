@@ -62,6 +62,8 @@ def estimate(strata: Sequence[Sequence[float]], statistic: Statistic, decimals: 
 
 def number(value: float, decimals: int | None) -> str:
     """About four digits, or as many decimals as asked for."""
+    if decimals is None and 0 < abs(value) < 0.1:
+        return f"{value:.4g}"
     if decimals is None:
         decimals = 0 if abs(value) >= 1000 or not math.isfinite(value) else 1 if abs(value) >= 10 else 3
     return f"{value:,.{decimals}f}"

@@ -38,6 +38,7 @@ def write_png(results: Sequence[Robustness], path: Path) -> None:
         panel(figure.add_subplot(rows, columns, index + 1))
     caption(figure, results)
     try:
+        path.touch(mode=0o600)
         figure.savefig(path, format="png")
     except OSError as error:
         raise RunFolderError(f"cannot write '{path}' ({error.strerror or error}); choose another --out") from error

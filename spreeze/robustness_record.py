@@ -151,6 +151,7 @@ def write_json(results: Sequence[Robustness], path: Path) -> None:
     """
     part = path.with_name(f".{path.name}")
     try:
+        part.touch(mode=0o600)
         part.write_text(json.dumps({"format": FORMAT, "runs": [result.to_data() for result in results]}, indent=1))
         part.replace(path)
     except OSError as error:

@@ -29,7 +29,7 @@ class PPOConfig:
     max_gradient_norm: float = 0.5
     """Gradients of larger norm are scaled down to it."""
     target_kl: float | None = None
-    """An update ends early when the mean divergence from the policy that acted exceeds 1.5 times this [nat]."""
+    """An update ends after an epoch whose last minibatch diverges from what acted by 1.5 times this [nat]."""
     hidden: tuple[int, ...] = (64, 64)
     """Widths of the hidden layers of policy and value (paper: 64, 64)."""
     activation: Literal["tanh", "relu"] = "tanh"
@@ -47,12 +47,17 @@ class PPOConfig:
 
     def check(self) -> None:
         """Raise UsageError if an option makes no sense."""
-        for name in ("epochs", "horizon"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"--{name} {getattr(self, name)}: at least 1 is needed")
+        for name, least in (("epochs", 1), ("horizon", 2)):  # Of two rows in a row, one is a transition.
+            if getattr(self, name) < least:
+                raise UsageError(f"--{name} {getattr(self, name)}: at least {least} is needed")
+        if not self.hidden or min(self.hidden) < 1:
+            raise UsageError(f"--hidden {' '.join(map(str, self.hidden))}: give at least one width, each at least 1")
+        for name in ("discount", "gae_decay"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"--{name.replace('_', '-')} {getattr(self, name):g}: between 0 and 1 is needed")
         for name in ("max_lag", "memory"):
             if getattr(self, name) < 0:
                 raise UsageError(f"--{name.replace('_', '-')} {getattr(self, name)}: at least 0 is needed")
-        for name in ("clip", "max_gradient_norm"):
-            if getattr(self, name) <= 0:
+        for name in ("learning_rate", "clip", "max_gradient_norm", "target_kl"):
+            if getattr(self, name) is not None and not getattr(self, name) > 0:
                 raise UsageError(f"--{name.replace('_', '-')} {getattr(self, name):g}: more than 0 is needed")

@@ -54,4 +54,17 @@ def test_later_targets_move_the_moments_at_the_slowest_rate() -> None:
         value.see(torch.tensor([-1.0, 1.0]))
     value.see(torch.tensor([3.0, 5.0]))
     assert float(value.mean) == pytest.approx(0.25 * 4)
-    assert float(value.square) == pytest.approx(0.75 * 1 + 0.25 * 17)
+    assert float(value.variance) == pytest.approx(0.75 * 1 + 0.25 * 17 - 1**2)
+
+
+def test_values_survive_targets_that_hardly_differ_from_their_mean() -> None:
+    value, features = NormalisedValue(4), torch.randn(6, 4)
+    random = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for spread in (30.0, *[0.01] * 3000):
+            value.see(100 + spread * torch.randn(64, generator=random))
+        assert float(value.std) == pytest.approx(0.0101, rel=0.1)
+        assert float(value.linear.weight.abs().max()) < 1000
+        before = value.value(value(features))
+        value.see(100 + 0.01 * torch.randn(64, generator=random))
+        torch.testing.assert_close(value.value(value(features)), before, rtol=1e-4, atol=1e-3)

@@ -28,6 +28,13 @@ def test_a_number_becomes_one_of_many() -> None:
     assert found.seen(torch.tensor([[2, 0]])).tolist() == [[[0, 0, 1], [1, 0, 0]]]
 
 
+def test_numbers_may_begin_anywhere_and_a_box_may_hold_integers() -> None:
+    found = Observations.of(Discrete(3, start=-1), "PPO")
+    assert found.seen(torch.tensor([-1, 1])).tolist() == [[1, 0, 0], [0, 0, 1]]
+    pixels = Observations.of(Box(0, 255, (2,), np.uint8), "PPO")
+    assert pixels.seen(torch.tensor([[7, 255]], dtype=torch.uint8)).dtype is torch.float32
+
+
 def test_the_mask_of_a_dictionary_is_parted_from_what_is_seen() -> None:
     found = Observations.of(MASKED, "PPO")
     stored = torch.from_numpy(np.asarray(flatten(MASKED, OBSERVATION), np.float32))[None]

@@ -50,6 +50,16 @@ def test_a_resumed_run_goes_on_and_what_was_taken_back_is_gone(tmp_path: Path, c
     ]  # fmt: skip
 
 
+def test_a_session_that_ended_before_its_first_report_hides_nothing(tmp_path: Path, clock: list[float]) -> None:
+    write(tmp_path, clock, [(1.0, 100, 1, 5.0)])
+    clock[0] += 60
+    with SummaryWriter(str(tmp_path)) as events:
+        events.add_text("said", "hello")
+    clock[0] += 60
+    (tmp_path / f"events.out.tfevents.{int(clock[0])}.host.1.0").touch()
+    assert [point.value for point in read_metric(tmp_path, "loss/critic")] == [5.0]
+
+
 def test_an_unknown_metric_is_named_with_those_that_exist(tmp_path: Path, clock: list[float]) -> None:
     write(tmp_path, clock, [(1.0, 100, 1, 5.0)])
     with pytest.raises(

@@ -167,7 +167,10 @@ def test_equal_seeds_learn_alike() -> None:
     ("config", "complaint"),
     [
         (PPOConfig(epochs=0), "--epochs 0"),
-        (PPOConfig(horizon=0), "--horizon 0"),
+        (PPOConfig(horizon=1), "--horizon 1: at least 2"),
+        (PPOConfig(hidden=()), "--hidden : give at least one width"),
+        (PPOConfig(discount=1.5), "--discount 1.5"),
+        (PPOConfig(target_kl=0.0), "--target-kl 0"),
         (PPOConfig(max_lag=-1), "--max-lag -1"),
         (PPOConfig(clip=0.0), "--clip 0"),
     ],
