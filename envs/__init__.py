@@ -1,4 +1,4 @@
-"""Environments by name: short names of Gymnasium's classics, and any installed Gymnasium id.
+"""Environments by name: short names of Gymnasium's classics, families of tasks, and any installed Gymnasium id.
 
 Nothing here imports gymnasium, numpy or a simulator until an environment is asked for.
 """
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if __name__ != "spreeze.envs":
     raise ImportError(f"import spreeze.envs, not {__name__}: `from spreeze.envs import ...`")
 
+from spreeze.envs import sparse
 from spreeze.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -40,17 +41,19 @@ SHORT_NAMES: dict[str, str] = {name: identifier for name, (identifier, _) in _CL
 
 
 def summaries() -> dict[str, str]:
-    """Return one line for each short name."""
-    return {name: f"{identifier}: {summary}" for name, (identifier, summary) in _CLASSICS.items()}
+    """Return one line for each short name and each family of tasks."""
+    return {name: f"{identifier}: {summary}" for name, (identifier, summary) in _CLASSICS.items()} | sparse.SUMMARIES
 
 
 def environment(name: str) -> Environment:
-    """Return the environment called `name`: a short name, a Gymnasium id or `module:Id-v0`.
+    """Return the environment called `name`: a short name, a family of tasks, a Gymnasium id or `module:Id-v0`.
 
     Raises:
         UnknownName: nothing is called so; the message names the nearest.
         UsageError: the module of `module:Id-v0` cannot be imported.
     """
+    if name in sparse.SUMMARIES:
+        return sparse.environment(name)
     from spreeze.envs._gymnasium import gymnasium_environment
 
     identifier = gymnasium_id(name)
@@ -67,7 +70,9 @@ def gymnasium_id(name: str) -> str:
     if module:
         _import(module, name)
     if identifier not in gymnasium.registry:
-        raise UnknownName("environment", name, [*SHORT_NAMES, *_nearest(identifier, gymnasium.registry)])
+        raise UnknownName(
+            "environment", name, [*SHORT_NAMES, *sparse.SUMMARIES, *_nearest(identifier, gymnasium.registry)]
+        )
     return name
 
 

@@ -26,6 +26,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 from spreeze.dataset import Dataset as Dataset
 from spreeze.dataset import Episode as Episode
 from spreeze.dataset import Reference as Reference
+from spreeze.environment import TaskFamily as TaskFamily
+from spreeze.environment import Tasks as Tasks
 from spreeze.setups import Capturable as Capturable
 from spreeze.setups import EvaluationSetup as EvaluationSetup
 from spreeze.setups import LearnerSetup as LearnerSetup
@@ -72,6 +74,8 @@ class EnvironmentSpec:
     """Next observations (..., O), as arrays or tensors, -> (...) bool: which of them end an episode; None: unknown."""
     dataset: Dataset | None = None
     """What the user asked to learn from, or what the environment offers; None: nothing."""
+    tasks: Tasks | None = None
+    """Of a family of tasks, which a source tells its environments by `TaskFamily.begin`; None: there is one task."""
 
 
 @dataclass(frozen=True)

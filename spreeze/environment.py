@@ -58,6 +58,28 @@ class VectorEnv(Protocol):
         """Release what the environments hold."""
 
 
+class TaskFamily(VectorEnv, Protocol):
+    """Environments of which each can be told what task to play; nothing observed tells its number."""
+
+    def begin(self, task: np.ndarray) -> np.ndarray:
+        """Begin an episode of task[n] in environment n, and play that task from now on; return the observations."""
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """How many tasks a `TaskFamily` has: the first `train` are to learn from, the following `test` are held out."""
+
+    train: int
+    test: int
+    episode_steps: int
+    """Steps after which every episode is truncated; none ends before."""
+
+    @property
+    def held_out(self) -> range:
+        """The numbers of the tasks that are held out."""
+        return range(self.train, self.train + self.test)
+
+
 @dataclass(frozen=True)
 class Environment:
     """A plug-in: one environment by name."""
@@ -74,3 +96,5 @@ class Environment:
     """Next observations (..., O), as arrays or tensors, -> (...) bool: which end an episode; None: unknown."""
     dataset: Callable[[str | None], Dataset | None] | None = None
     """Name or path, or None for the dataset of its own -> dataset, None if it has none; raises `UsageError`."""
+    tasks: Callable[[Any], Tasks] | None = None
+    """options -> the tasks of a family, of which `make_vector` gives a `TaskFamily`; None: there is one task."""

@@ -48,11 +48,11 @@ def environment_spec(settings: Settings, observation: Space[Any], action: Space[
         UsageError: there is no such dataset, or it was recorded in another environment.
     """
     environment = registry.environment(settings.env)
-    if environment.dataset is not None:
-        return EnvironmentSpec(observation, action, environment.termination, environment.dataset(settings.run.dataset))
-    if settings.run.dataset is not None:
+    if environment.dataset is None and settings.run.dataset is not None:
         raise UsageError(f"--dataset: environment '{settings.env}' cannot read datasets")
-    return EnvironmentSpec(observation, action, environment.termination)
+    dataset = None if environment.dataset is None else environment.dataset(settings.run.dataset)
+    tasks = None if environment.tasks is None else environment.tasks(settings.environment)
+    return EnvironmentSpec(observation, action, environment.termination, dataset, tasks)
 
 
 def reads_dataset(stages: Sequence[Stage]) -> bool:

@@ -35,7 +35,9 @@ MAY_IMPORT = {
         *("torch", "numpy", "zmq", "msgpack"),
         *("spreeze.contract", "spreeze.errors", "spreeze.transport"),
     },
-    "spreeze/contract.py": {"torch", "numpy", "gymnasium", "spreeze.dataset", "spreeze.setups", "spreeze.sources"},
+    "spreeze/contract.py": {
+        *("torch", "numpy", "gymnasium", "spreeze.dataset", "spreeze.environment", "spreeze.setups", "spreeze.sources"),
+    },
     "spreeze/dataset.py": {"numpy"},
     "spreeze/setups.py": {"torch", "numpy", "spreeze.contract", "spreeze.environment"},
     "spreeze/environment.py": {"numpy", "gymnasium", "spreeze.dataset"},

@@ -1,0 +1,29 @@
+"""Families of tasks that look alike and reward sparsely, near a goal that nothing observed tells.
+
+Tasks are frozen: those of training, then those held out, are drawn once by a generator of their own seed, whatever the
+run's. `tasks.py` keeps which of N environments plays what; one file per kind of family. Sizes, goals and rewards are
+those of MetaCURE's published code (arXiv 2006.08170).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from spreeze.environment import Environment
+
+_FAMILIES = {
+    "point-robot-sparse": ("point", "a point in the plane finds a goal on a half circle"),
+    "point-robot-noise": ("point", "point-robot-sparse with a noisy television opposite the goals"),
+}
+
+SUMMARIES = {name: f"{summary} (family of tasks)" for name, (_, summary) in _FAMILIES.items()}
+"""Name to one line."""
+
+
+def environment(name: str) -> Environment:
+    """The family called `name`, one of `SUMMARIES`."""
+    module, _ = _FAMILIES[name]
+    found: Environment = import_module(f"spreeze.envs.sparse.{module}").family(name, SUMMARIES[name])
+    return found
