@@ -12,7 +12,19 @@ from gymnasium.spaces import Box, Discrete
 
 from spreeze import registry
 from spreeze.bundles import module_layout
-from spreeze.contract import Algorithm, Block, Dataset, EnvironmentSpec, Episode, LearnerSetup, Part, Stage, Step, Store
+from spreeze.contract import (
+    Algorithm,
+    Block,
+    Dataset,
+    EnvironmentSpec,
+    Episode,
+    LearnerSetup,
+    Part,
+    Stage,
+    Step,
+    Store,
+    Tasks,
+)
 from spreeze.errors import UnsupportedSpace
 from spreeze.learning import Batches, draws_of, to_tensors
 from spreeze.roles.learner import load_part, save_part
@@ -37,8 +49,9 @@ def logged_episodes() -> Iterator[Episode]:
 
 
 LOGGED = Dataset("toy/random-v0", "Toy-v0", "random", "0" * 64, 65, None, logged_episodes)
+FAMILY = Tasks(train=3, test=2, episode_steps=4)
 SPECS = (
-    EnvironmentSpec(OBSERVATION, Box(-1.0, 1.0, (2,), np.float32), lambda seen: seen[..., 0] > 0.9, LOGGED),
+    EnvironmentSpec(OBSERVATION, Box(-1.0, 1.0, (2,), np.float32), lambda seen: seen[..., 0] > 0.9, LOGGED, FAMILY),
     EnvironmentSpec(OBSERVATION, Discrete(3)),
 )
 """An algorithm must serve at least one of them."""
