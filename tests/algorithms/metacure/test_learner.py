@@ -1,6 +1,6 @@
 """Who learns from whom in one update."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 import torch
@@ -9,7 +9,6 @@ from torch import Tensor
 from spreeze.algorithms._meta.batches import Rows
 from spreeze.algorithms.metacure import MetaCUREConfig, MetaCUREPart
 from tests.algorithms.metacure.scene import SMALL, labelled, part
-
 
 BackedUp = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -59,8 +58,8 @@ def test_the_encoder_s_gradient_comes_from_the_critics_error_and_the_divergence_
     rows = paired(learner)
     predicted = torch.stack([error.mean() for error in learner.predictors.errors(rows)]).sum()
     first = next(encoder.parameters())
-    [nothing] = torch.autograd.grad(predicted, first, allow_unused=True)
-    assert nothing is None
+    found: Sequence[Tensor | None] = torch.autograd.grad(predicted, first, allow_unused=True)
+    assert found[0] is None
     loss, latent, _ = learner.exploit.loss(rows)
     [gradient] = torch.autograd.grad(loss, first)
     assert gradient.abs().sum() > 0
