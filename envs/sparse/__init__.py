@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 _FAMILIES = {
     "point-robot-sparse": ("point", "a point in the plane finds a goal on a half circle"),
     "point-robot-noise": ("point", "point-robot-sparse with a noisy television opposite the goals"),
+    "cheetah-vel-sparse": ("velocity", "HalfCheetah finds the velocity that is rewarded"),
+    "walker-vel-sparse": ("velocity", "Walker2d finds the velocity that is rewarded"),
+    "reacher-goal-sparse": ("goals", "Reacher finds a goal on a half circle"),
+    "ant-goal-sparse": ("goals", "Ant finds a goal on a half circle"),
+    "hopper-rand-params": ("random_params", "Hopper with random masses, inertias, damping and friction"),
+    "walker-rand-params": ("random_params", "Walker2d with random masses, inertias, damping and friction"),
 }
 
 SUMMARIES = {name: f"{summary} (family of tasks)" for name, (_, summary) in _FAMILIES.items()}
