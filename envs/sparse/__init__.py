@@ -22,6 +22,10 @@ _FAMILIES = {
     "ant-goal-sparse": ("goals", "Ant finds a goal on a half circle"),
     "hopper-rand-params": ("random_params", "Hopper with random masses, inertias, damping and friction"),
     "walker-rand-params": ("random_params", "Walker2d with random masses, inertias, damping and friction"),
+    "ml1-reach": ("meta_world", "Meta-World: an arm reaches a hidden goal"),
+    "ml1-reach-wall": ("meta_world", "Meta-World: an arm reaches a hidden goal behind a wall"),
+    "ml1-push": ("meta_world", "Meta-World: an arm pushes a puck to a hidden goal"),
+    "ml1-push-wall": ("meta_world", "Meta-World: an arm pushes a puck around a wall to a hidden goal"),
 }
 
 SUMMARIES = {name: f"{summary} (family of tasks)" for name, (_, summary) in _FAMILIES.items()}
