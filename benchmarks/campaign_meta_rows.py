@@ -1,10 +1,10 @@
-"""The rows that learn to adapt: MetaCURE, its ablations, and PEARL on families of tasks, for equal environment steps.
+"""The rows that learn to adapt: MetaCURE, its ablations, PEARL and RL2 on families of tasks, for equal steps.
 
-Episodes, sizes of z, discounts and weights follow MetaCURE's published code; its scale of rewards stands in the entropy's
+Episodes, sizes of z, discounts and weights follow MetaCURE's code; its scale of rewards stands in the entropy's
 weight. Everything else is the default. Returns are those of the last episode on tasks that were held out.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from campaign_rows import SEEDS, Row
 
@@ -39,6 +39,8 @@ class Method:
 ONE_EPISODE = ("--explore-episodes", "1", "--exploit-episodes", "2")
 LONG = ("--discount", "0.99", "--temperature", "0.1")
 POINT = Family("point-robot-sparse", 2_000_000, 10.0)
+POINT_LONG = replace(POINT, steps=10_000_000, minutes=15.0)
+"""For what learns on policy, five times the steps."""
 OTHERS = (
     Family("point-robot-noise", 3_000_000, 15.0, intrinsic=("--intrinsic-weight", "3", "--intrinsic-dynamics")),
     Family("cheetah-vel-sparse", 4_000_000, 30.0, (*ONE_EPISODE, *LONG, "--latent", "2")),
@@ -65,6 +67,9 @@ ABLATIONS = (
 )
 
 
+RL2 = Method("rl2", "RL2", "rl2", ("--envs-per-sampler", "64", "--discount", "0.95"))
+
+
 def adapting(method: Method, family: Family, seed: int) -> Row:
     """Return one algorithm on one family."""
     budget = ("--steps", f"{family.steps}", "--evaluate-every", f"{EVALUATE_EVERY_S}", "--visualize", "none")
@@ -76,5 +81,6 @@ def adapting(method: Method, family: Family, seed: int) -> Row:
 
 ROWS: tuple[Row, ...] = (
     *(adapting(method, POINT, seed) for seed in SEEDS for method in (METACURE, PEARL, *ABLATIONS)),
+    *(adapting(RL2, POINT_LONG, seed) for seed in SEEDS),
     *(adapting(method, family, seed) for seed in SEEDS for family in OTHERS for method in (METACURE, PEARL)),
 )

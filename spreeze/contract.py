@@ -28,6 +28,7 @@ from spreeze.dataset import Episode as Episode
 from spreeze.dataset import Reference as Reference
 from spreeze.environment import TaskFamily as TaskFamily
 from spreeze.environment import Tasks as Tasks
+from spreeze.environment import Transition as Transition
 from spreeze.setups import Capturable as Capturable
 from spreeze.setups import EvaluationSetup as EvaluationSetup
 from spreeze.setups import LearnerSetup as LearnerSetup

@@ -19,9 +19,10 @@ def rows(root: Any, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_every_family_has_as_many_steps_for_every_method_and_seed(rows: ModuleType) -> None:
-    steps = {(row.environment, row.command[row.command.index("--steps") + 1]) for row in rows.ROWS}
-    assert len(steps) == len({row.environment for row in rows.ROWS}) == 10
-    assert set(Counter(row.environment for row in rows.ROWS).values()) == {10, 20}
+    off_policy = [row for row in rows.ROWS if row.algorithm != "RL2"]
+    steps = {(row.environment, row.command[row.command.index("--steps") + 1]) for row in off_policy}
+    assert len(steps) == len({row.environment for row in off_policy}) == 10
+    assert set(Counter(row.environment for row in off_policy).values()) == {10, 20}
 
 
 def test_the_command_line_and_the_algorithm_take_every_row(rows: ModuleType) -> None:
