@@ -138,6 +138,7 @@ def evaluate(setup: EvaluationSetup, plan: Plan, exploring: str = "probe") -> Ev
     task = np.tile(np.array(tasks), repeats)
     played = adapt(setup, plan, task, exploring)
     metrics = {f"explored/return_{index + 1}": float(one.returns.mean()) for index, one in enumerate(played[:-1])}
+    metrics["adapted/rewarded"] = float((played[-1].fields["reward"] > 0).any(0).mean())
     beliefs = [one.belief for one in played[: plan.explore]]
     for index, belief in enumerate(beliefs):
         metrics[f"belief/identified_{index + 1}"] = identified(belief, len(tasks))

@@ -117,6 +117,7 @@ def test_adaptation_is_on_tasks_held_out_and_by_their_experience_alone() -> None
     found = evaluate(setup(policy), plan)
     assert len(found.returns) == 40 and set(found.lengths) == {32}
     assert {"explored/return_1", "explored/return_2", "belief/identified_2", "belief/deviation_1"} <= set(found.metrics)
+    assert found.metrics["adapted/rewarded"] == np.mean(np.array(found.returns) > 0)
     assert stage.bundles.keys() == {"encoder", "exploiter", "explorer"}
     assert not any(
         "predictor" in name for module in build_modules(stage).values() for name, _ in module.named_modules()
