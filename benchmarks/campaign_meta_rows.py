@@ -38,8 +38,8 @@ class Method:
 
 ONE_EPISODE = ("--explore-episodes", "1", "--exploit-episodes", "2")
 LONG = ("--discount", "0.99", "--temperature", "0.1")
-POINT = Family("point-robot-sparse", 2_000_000, 10.0)
-POINT_LONG = replace(POINT, steps=10_000_000, minutes=15.0)
+POINT = Family("point-robot-sparse", 4_000_000, 25.0)
+POINT_LONG = replace(POINT, steps=20_000_000, minutes=30.0)
 """For what learns on policy, five times the steps."""
 OTHERS = (
     Family("point-robot-noise", 3_000_000, 15.0, intrinsic=("--intrinsic-weight", "3", "--intrinsic-dynamics")),

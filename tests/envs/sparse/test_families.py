@@ -15,7 +15,6 @@ from spreeze.envs.sparse.tasks import FamilyOptions
 from spreeze.envs.sparse.velocity import FAMILIES as VELOCITIES
 from spreeze.errors import CheckpointError
 
-NATIVE = [name for name in sparse.SUMMARIES if not name.startswith("point")]
 SIZES = {
     "cheetah-vel-sparse": (100, 30, 64, 20),
     "walker-vel-sparse": (40, 30, 64, 17),
@@ -25,7 +24,7 @@ SIZES = {
     "walker-rand-params": (40, 10, 64, 17),
 }
 """Tasks to learn from, held out, steps of an episode, numbers of an observation."""
-every_family = pytest.mark.parametrize("name", NATIVE)
+every_family = pytest.mark.parametrize("name", SIZES)
 
 
 def made(name: str, count: int = 2, seed: int = 0) -> FamilyVector:
@@ -36,6 +35,10 @@ def made(name: str, count: int = 2, seed: int = 0) -> FamilyVector:
 
 def actions(envs: FamilyVector, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).uniform(-0.3, 0.3, (envs.count, *envs.action_space.shape)).astype(np.float32)  # type: ignore[misc]
+
+
+def test_every_family_is_tested_here_or_has_a_file_of_its_own() -> None:
+    assert {name for name in sparse.SUMMARIES if not name.startswith(("point-", "ml1-"))} == SIZES.keys()
 
 
 @every_family
