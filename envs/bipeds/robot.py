@@ -81,9 +81,6 @@ class Controller(Protocol):
     def momentum(self, stance: np.ndarray) -> np.ndarray:
         """(N, 3): angular momentum about the foot `stance` (N,) [kg m^2/s], as the controller's model has it."""
 
-    def touches(self) -> np.ndarray:
-        """(N,) bool: whether something other than a foot is at the ground."""
-
 
 @dataclass(frozen=True)
 class Robot:
@@ -105,6 +102,10 @@ class Robot:
     """T [s]."""
     height: float
     """Of the base at rest, which thresholds are shares of [m]."""
+    sole: float
+    """How far the ground is below the feet's points when they stand [m]."""
+    vertical: int
+    """Which position of the model is its height."""
     clearance: float
     """Of the swing foot in the middle of its way [m]."""
     low: tuple[float, ...]
