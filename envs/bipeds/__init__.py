@@ -28,6 +28,7 @@ class Biped(NamedTuple):
 _PLANNING, _JOINTS = "planning:Planning", "joints:Joints"
 BIPEDS: dict[str, Biped] = {
     "rabbit": Biped("rabbit", _PLANNING, "plan the footsteps of Rabbit, five links in the plane (MuJoCo)"),
+    "walker2d-alip": Biped("walker2d", _PLANNING, "plan the footsteps of Walker2D, seven links in the plane (MuJoCo)"),
 }
 """By name."""
 

@@ -6,8 +6,9 @@ for rolling. What is left is the angular momentum about it, which gravity alone 
 the robot around the contact gives that equation, without unknown forces. So one system of n equations for the n
 angular accelerations is solved; contact force and torques follow.
 
-With feet, the ankle that stands is passive but for `ANKLE_DAMPING`, as the template has it. The form for the five-link
-walker is that of arXiv 2109.14862; that for feet and the gains are ours.
+With feet, the one that stands is held level, and the ankle keeps the centre of pressure in the middle of the sole, so
+that the template's contact stays a point. The form for the five-link walker is that of arXiv 2109.14862; that for feet
+is ours.
 """
 
 from __future__ import annotations
@@ -27,8 +28,6 @@ STIFFNESS = np.array([1600.0, 1600.0, 1600.0, 1600.0, 1600.0])
 """Kp of pitch, height, swing x, swing z, swing foot's pitch [1/s^2]; that of public code for the five-link walker."""
 DAMPING = np.array([80.0, 80.0, 80.0, 80.0, 80.0])
 """Kd [1/s]."""
-ANKLE_DAMPING = 1.0
-"""Of the ankle that stands [N m s]."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,9 @@ class Feet:
     links: tuple[int, int]
     """Left and right link that does."""
     point: complex
-    """Where, in the frame of the link [m]."""
+    """Where, in the frame of the link [m]: the centre of a round foot, the middle of a flat sole."""
     radius: float
-    """Of the foot around that point [m]."""
+    """Of a round foot [m]."""
     flat: bool
     """Whether it stands flat, driven by an ankle, or rolls."""
 
@@ -60,14 +59,12 @@ class Linearisation:
         self._joint_damping = model.dof_damping[3:].copy()
         self._rows = np.arange(count)
         self._torques = simulations.ctrl
-        self._turning = np.ones((2, self._size))
-        if feet.flat:
-            self._turning[[0, 1], self._links] = 0
         self._roll = np.zeros((2, self._size))
         self._roll[[0, 1], self._links] = 0 if feet.flat else feet.radius
         self._outputs = 5 if feet.flat else 4
         self._matrix = np.zeros((count, self._size, self._size))
-        self._aim = np.zeros((count, self._size))
+        self._aim = np.zeros((count, self._size, 2))
+        self._to_joints = chain.from_joints[:, 1:].T.copy()
         self._posture = _empty(count)
 
     def posture(self) -> Posture:
@@ -105,9 +102,8 @@ class Linearisation:
     def track(self, posture: Posture, reference: Reference) -> Counts:
         """As `Controller` says."""
         accelerations = self._wanted(posture, reference)
-        torques, failed = self.torques(reference.stance, accelerations)
-        saturated = (np.abs(torques) > self._limit).any(axis=1)
-        np.clip(torques, -self._limit, self._limit, out=torques)
+        both, failed = self.torques(reference.stance, accelerations)
+        torques, saturated = within(both, self._limit)
         if failed.any():
             torques[failed] = self._torques[failed]
         self._torques[...] = torques
@@ -136,53 +132,68 @@ class Linearisation:
         return found
 
     def torques(self, stance: np.ndarray, accelerations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Torques (N, joints) with which the outputs accelerate as wanted (N, outputs), and where there are none."""
+        """Torques with which the outputs accelerate as wanted (N, outputs), and where there are none (N,).
+
+        (N, joints, 2): as wanted, and with a swing foot that does not accelerate.
+        """
         motion, chain, rows, flat = self._motion, self.chain, self._rows, self._feet.flat
-        links = self._links[stance]
         jacobian, bias = motion.turning[:, None] * self._points, motion.spinning @ self._points.T
         stands, held = jacobian[rows, stance], bias[rows, stance]
         swing, moved = jacobian[rows, 1 - stance], bias[rows, 1 - stance]
         matrix, aim = self._matrix, self._aim
-        matrix[:, 0, 0], aim[:, : self._outputs] = 1, accelerations
+        aim[:, : self._outputs] = accelerations[:, :, None]
+        aim[:, 2 : self._outputs, 1] = 0
+        matrix[:, 0, 0] = 1
         matrix[:, 1], matrix[:, 3] = -stands.imag, swing.imag - stands.imag
         matrix[:, 2] = swing.real - jacobian[:, 2].real
-        aim[:, 1] += held.imag
-        aim[:, 2] -= moved.real - bias[:, 2].real
-        aim[:, 3] -= moved.imag - held.imag
-        ankle = np.zeros(len(rows))
+        known = np.stack([held.imag, bias[:, 2].real - moved.real, held.imag - moved.imag], axis=1)
+        aim[:, 1:4] += known[:, :, None]
         if flat:
-            matrix[:, 4:6] = 0
-            matrix[rows, 4, self._links[1 - stance]] = matrix[rows, 5, links] = 1
-            aim[:, 5] = 0
-            ankle = -ANKLE_DAMPING * (motion.rate[rows, links] - motion.rate[rows, links - 1])
+            matrix[:, 4:6], aim[:, 5] = 0, 0
+            matrix[rows, 4, self._links[1 - stance]] = matrix[rows, 5, self._links[stance]] = 1
         contact = stands - self._roll[stance]
         mass, forces, moment = chain.mass_matrix(motion), chain.bias(motion), motion.turning * chain.first_moment
         lifted = motion.spinning @ chain.first_moment + 1j * chain.mass * chain.gravity
-        turning = self._turning[stance]
-        shift = -(contact * turning).sum(axis=1)
-        carried = chain.mass * shift + (moment * turning).sum(axis=1)
-        matrix[:, -1] = (turning[:, None] @ mass)[:, 0]
+        shift = -contact.sum(axis=1)
+        carried = chain.mass * shift + moment.sum(axis=1)
+        matrix[:, -1] = mass.sum(axis=1)
         matrix[:, -1] += (shift.conj()[:, None] * moment - carried.conj()[:, None] * contact).real
-        aim[:, -1] = (carried.conj() * held - shift.conj() * lifted).real - (turning * forces).sum(axis=1) - ankle
+        aim[:, -1] = ((carried.conj() * held - shift.conj() * lifted).real - forces.sum(axis=1))[:, None]
         found, failed = _solve(matrix, aim)
-        base = -(contact * found).sum(axis=1) - held
-        push = chain.mass * base + (moment * found).sum(axis=1) + lifted
-        torques = (mass @ found[:, :, None])[:, :, 0] + forces
-        torques += (moment.conj() * base[:, None] - contact.conj() * push[:, None]).real
-        if flat:
-            torques[rows, links] -= torques.sum(axis=1)
-        driven = torques @ chain.from_joints[:, 1:]
-        driven += self._joint_damping * self._simulations.qvel[:, 3:]
+        base = -(contact[:, None] @ found) - held[:, None, None]
+        push = chain.mass * base + moment[:, None] @ found + lifted[:, None, None]
+        torques = mass @ found + forces[:, :, None]
+        torques += (moment.conj()[:, :, None] * base - contact.conj()[:, :, None] * push).real
+        driven = self._to_joints @ torques
+        driven += (self._joint_damping * self._simulations.qvel[:, 3:])[:, :, None]
         return driven, failed
 
 
+def within(torques: np.ndarray, limit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Torques (N, J) within limits (J,), and where they had to be changed (N,); `torques` as `Linearisation` has them.
+
+    As much as possible is taken from the swing foot, so that the leg that stands goes on carrying the robot; what is
+    still beyond is clipped.
+    """
+    full, calm = torques[:, :, 0], torques[:, :, 1]
+    beyond = np.abs(full) > limit
+    saturated = beyond.any(axis=1)
+    if not saturated.any():
+        return full, saturated
+    way = full - calm
+    room = np.where(way > 0, limit, -limit) - calm
+    share = np.where(beyond & (np.abs(calm) <= limit), room / np.where(beyond, way, 1.0), 1.0).min(axis=1)
+    kept: np.ndarray = np.clip(calm + share.clip(0, 1)[:, None] * way, -limit, limit)
+    return kept, saturated
+
+
 def _solve(matrix: np.ndarray, aim: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Solutions (N, n) of N systems, 0 where there are none, and where that is (N,)."""
+    """Solutions (N, n, R) of N systems, 0 where there are none, and where that is (N,)."""
     try:
-        found = np.linalg.solve(matrix, aim[:, :, None])[:, :, 0]
+        found = np.linalg.solve(matrix, aim)
     except np.linalg.LinAlgError:
         found = np.stack([_solve_one(own, wanted) for own, wanted in zip(matrix, aim, strict=True)])
-    failed = ~np.isfinite(found).all(axis=1)
+    failed = ~np.isfinite(found).all(axis=(1, 2))
     found[failed] = 0
     return found, failed
 

@@ -45,6 +45,13 @@ def lift(phase: np.ndarray, step_time: float) -> np.ndarray:
     return found
 
 
+def departure(phase: np.ndarray, step_time: float) -> np.ndarray:
+    """(N, 3): s (1 - s)^2 T, its rate and acceleration: what goes on of a rate of 1 at s = 0, gone at s = 1 [s]."""
+    rest = 1 - phase
+    rows = phase * rest * rest * step_time, rest * (1 - 3 * phase), (6 * phase - 4) / step_time
+    return np.stack(rows, axis=1)
+
+
 class Filter:
     """Follows targets (N, C) critically damped: a = w^2 (target - x) - 2 w v. Rows are x, v and a: (N, 3, C)."""
 
