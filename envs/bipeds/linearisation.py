@@ -7,8 +7,8 @@ the robot around the contact gives that equation, without unknown forces. So one
 angular accelerations is solved; contact force and torques follow.
 
 With feet, the one that stands is held level, and the ankle keeps the centre of pressure in the middle of the sole, so
-that the template's contact stays a point. The form for the five-link walker is that of arXiv 2109.14862; that for feet
-is ours.
+that the template's contact stays a point. The form for the five-link walker is that of arXiv 2109.14862, whose public
+code has Kp = 1600 and Kd = 80; the form for feet is ours.
 """
 
 from __future__ import annotations
@@ -23,12 +23,6 @@ from spreeze.envs.bipeds.robot import Counts, Posture, Reference
 
 if TYPE_CHECKING:
     from spreeze.envs.native.simulations import Simulations
-
-STIFFNESS = np.array([1600.0, 1600.0, 1600.0, 1600.0, 1600.0])
-"""Kp of pitch, height, swing x, swing z, swing foot's pitch [1/s^2]; that of public code for the five-link walker."""
-DAMPING = np.array([80.0, 80.0, 80.0, 80.0, 80.0])
-"""Kd [1/s]."""
-
 
 @dataclass(frozen=True)
 class Feet:
@@ -47,7 +41,9 @@ class Feet:
 class Linearisation:
     """A `Controller` of N planar robots."""
 
-    def __init__(self, simulations: Simulations, feet: Feet) -> None:
+    def __init__(self, simulations: Simulations, feet: Feet, frequency: float) -> None:
+        """Errors vanish critically damped: Kp = w^2, Kd = 2 w, with w = `frequency` [rad/s]."""
+        self._stiffness, self._damping = frequency**2, 2 * frequency
         model = simulations.model
         self._simulations, self._feet, self.chain = simulations, feet, Chain(model)
         chain, count, self._size = self.chain, simulations.count, len(self.chain.origin)
@@ -128,7 +124,7 @@ class Linearisation:
         wanted[:, :, 0], wanted[:, :, 1] = reference.pitch, reference.height
         wanted[:, :, 2:4] = reference.swing[:, :, ::2]
         error, slope = wanted[:, 0] - value, wanted[:, 1] - rate
-        found: np.ndarray = wanted[:, 2] + STIFFNESS[: self._outputs] * error + DAMPING[: self._outputs] * slope
+        found: np.ndarray = wanted[:, 2] + self._stiffness * error + self._damping * slope
         return found
 
     def torques(self, stance: np.ndarray, accelerations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

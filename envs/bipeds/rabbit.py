@@ -30,7 +30,7 @@ def start(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, int]:
 
 ROBOT = Robot(
     model=Path(__file__).with_name("rabbit.xml"),
-    controllers={"linearisation": partial(Linearisation, feet=FEET)},
+    controllers={"linearisation": partial(Linearisation, feet=FEET, frequency=40.0)},
     fields=("sensordata",),
     torso="torso",
     mass=32.0,

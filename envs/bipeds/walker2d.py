@@ -11,9 +11,9 @@ from spreeze.envs.bipeds.linearisation import Feet, Linearisation
 from spreeze.envs.bipeds.robot import Robot
 
 FEET = Feet(links=(3, 6), point=0.1 - 0.06j, radius=0.0, flat=True)
-STANDING = (-0.35, 0.7, -0.35)
+STANDING = (-0.24, 0.7, -0.46)
 """Hip, knee and ankle of the leg that stands, of a new episode [rad]."""
-SWINGING = (-0.40, 0.9, -0.50)
+SWINGING = (-0.29, 0.9, -0.61)
 """Of the other one."""
 
 
@@ -32,18 +32,18 @@ def start(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, int]:
 
 ROBOT = Robot(
     model=Path(__file__).with_name("walker2d.xml"),
-    controllers={"linearisation": partial(Linearisation, feet=FEET)},
+    controllers={"linearisation": partial(Linearisation, feet=FEET, frequency=30.0)},
     fields=("sensordata",),
     torso="torso",
     mass=23.677,
-    mass_height=0.52,
+    mass_height=0.5,
     step_time=0.35,
-    height=0.96,
+    height=0.92,
     sole=0.0,
     vertical=1,
     clearance=0.06,
-    low=(-0.35, -0.25, 0.88),
-    high=(0.35, 0.25, 1.0),
+    low=(-0.35, -0.25, 0.82),
+    high=(0.35, 0.25, 0.98),
     speed=((-0.5, 1.5),),
     start=start,
 )
