@@ -29,6 +29,8 @@ _PLANNING, _JOINTS = "planning:Planning", "joints:Joints"
 BIPEDS: dict[str, Biped] = {
     "rabbit": Biped("rabbit", _PLANNING, "plan the footsteps of Rabbit, five links in the plane (MuJoCo)"),
     "walker2d-alip": Biped("walker2d", _PLANNING, "plan the footsteps of Walker2D, seven links in the plane (MuJoCo)"),
+    "rabbit-joints": Biped("rabbit", _JOINTS, "walk as Rabbit by targets of its joints, end to end (MuJoCo)"),
+    "walker2d-joints": Biped("walker2d", _JOINTS, "walk as Walker2D by targets of its joints, end to end (MuJoCo)"),
 }
 """By name."""
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from spreeze.envs.bipeds.inverse_kinematics import InverseKinematics
 from spreeze.envs.bipeds.linearisation import Feet, Linearisation
-from spreeze.envs.bipeds.robot import Robot
+from spreeze.envs.bipeds.robot import Robot, Servo
 
 FEET = Feet(links=(2, 4), point=-0.38j, radius=0.02, flat=False)
 STANDING = (-0.55, 1.0)
@@ -30,7 +31,10 @@ def start(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, int]:
 
 ROBOT = Robot(
     model=Path(__file__).with_name("rabbit.xml"),
-    controllers={"linearisation": partial(Linearisation, feet=FEET, frequency=40.0)},
+    controllers={
+        "linearisation": partial(Linearisation, feet=FEET, frequency=40.0),
+        "inverse-kinematics": partial(InverseKinematics, feet=FEET, stiffness=3000.0, damping=100.0),
+    },
     fields=("sensordata",),
     torso="torso",
     mass=32.0,
@@ -44,4 +48,5 @@ ROBOT = Robot(
     high=(0.35, 0.3, 0.76),
     speed=((-0.5, 1.2),),
     start=start,
+    servo=Servo(stiffness=800.0, damping=50.0, pose=(-0.45, 1.05) * 2, reach=0.8),
 )

@@ -83,6 +83,20 @@ class Controller(Protocol):
 
 
 @dataclass(frozen=True)
+class Servo:
+    """Proportional-derivative control of the joints, for policies that decide on these."""
+
+    stiffness: float
+    """[N m/rad]"""
+    damping: float
+    """[N m s/rad]"""
+    pose: tuple[float, ...]
+    """In the middle of the targets, in the order of the actuators [rad]."""
+    reach: float
+    """Of the targets around it [rad]."""
+
+
+@dataclass(frozen=True)
 class Robot:
     """One robot, as numbers."""
 
@@ -116,6 +130,8 @@ class Robot:
     """Least and greatest command: forward (and lateral, and yaw rate) [m/s, rad/s]."""
     start: Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray, int]]
     """Draws positions (nq,), velocities (nv,) and stance foot of a new episode."""
+    servo: Servo | None = None
+    """For the end-to-end policy, if there is one."""
 
     @property
     def spatial(self) -> bool:

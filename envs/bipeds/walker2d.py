@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from spreeze.envs.bipeds.inverse_kinematics import InverseKinematics
 from spreeze.envs.bipeds.linearisation import Feet, Linearisation
-from spreeze.envs.bipeds.robot import Robot
+from spreeze.envs.bipeds.robot import Robot, Servo
 
 FEET = Feet(links=(3, 6), point=0.1 - 0.06j, radius=0.0, flat=True)
 STANDING = (-0.24, 0.7, -0.46)
@@ -32,7 +33,10 @@ def start(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, int]:
 
 ROBOT = Robot(
     model=Path(__file__).with_name("walker2d.xml"),
-    controllers={"linearisation": partial(Linearisation, feet=FEET, frequency=30.0)},
+    controllers={
+        "linearisation": partial(Linearisation, feet=FEET, frequency=30.0),
+        "inverse-kinematics": partial(InverseKinematics, feet=FEET, stiffness=1500.0, damping=40.0),
+    },
     fields=("sensordata",),
     torso="torso",
     mass=23.677,
@@ -46,4 +50,5 @@ ROBOT = Robot(
     high=(0.35, 0.25, 0.98),
     speed=((-0.5, 1.5),),
     start=start,
+    servo=Servo(stiffness=300.0, damping=12.0, pose=(-0.35, 0.85, -0.5) * 2, reach=0.8),
 )
