@@ -5,8 +5,8 @@ over m H, is a speed: v = (L_y, -L_x) / (m H). With the mass centre p = (x, y) f
 
     p' = v,  v' = l^2 p,  l = sqrt(g / H).
 
-Where a new foot takes over on level ground, v stays and p becomes the mass centre from the new foot. Arrays are (..., D),
-one axis or two. Sources: Gong and Grizzle, arXiv 2008.10763 and 2105.08170; the factor k and the loop on the speed are ours.
+Where a new foot takes over on level ground, v stays and p becomes the mass centre from the new foot. Arrays are
+(..., D), one axis or two. Sources: Gong and Grizzle, arXiv 2008.10763 and 2105.08170; the factor k is ours.
 """
 
 from __future__ import annotations
@@ -62,5 +62,5 @@ def angular_momentum(position: Array, velocity: Array, mass: float | Array, abou
 
 
 def after_impact(momentum: Array, shift: Array, velocity: Array, mass: float | Array) -> Array:
-    """L (..., 3) about a new point: L + (old point - new point) x m v; `shift` is the old point from the new one [m]."""
+    """L (..., 3) about a new point: L + shift x m v; `shift` is the old point seen from the new one [m]."""
     return angular_momentum(shift, velocity, mass, momentum)

@@ -2,8 +2,8 @@
 
 A point of the plane is x + i z, a link that leans forward by t turns its own frame by e = exp(-i t). With the links'
 absolute angles t as coordinates, a point of the robot, seen from its base, is sum_j w_j e_j with constants w, its
-Jacobian is -i w_j e_j, and its acceleration at constant rates is -sum_j w_j t_j'^2 e_j. Everything else follows from sums
-over the mass centres of the links.
+Jacobian is -i w_j e_j, and its acceleration at constant rates is -sum_j w_j t_j'^2 e_j. Everything else follows from
+sums over the mass centres of the links.
 """
 
 from __future__ import annotations
@@ -64,10 +64,11 @@ class Chain:
     def mass_matrix(self, motion: Motion) -> np.ndarray:
         """(N, n, n): of the absolute angles, the base at rest."""
         pairs = motion.turned.conj()[:, :, None] * motion.turned[:, None, :]
-        return (pairs * self.second_moment).real + self.inertia
+        found: np.ndarray = (pairs * self.second_moment).real + self.inertia
+        return found
 
     def bias(self, motion: Motion) -> np.ndarray:
-        """(N, n): forces on the absolute angles at constant rates, gravity included: what M t'' + bias = torques says."""
+        """(N, n): forces on the absolute angles at constant rates, gravity included: M t'' + bias = torques."""
         spinning = motion.spinning @ self.second_moment.T
         held: np.ndarray = (motion.turning.conj() * spinning).real
         held += self.gravity * (motion.turning * self.first_moment).imag

@@ -46,9 +46,7 @@ class Bipeds:
         self._controller = make_controller(robot, options.controller, simulations)
         self.speed = np.zeros((count, 2))
         """(N, 2): of the base in the world, mean over the last step time [m/s]."""
-        self.world = World(
-            robot, simulations, self._controller, self.gait, self.conditions, self.speed
-        )
+        self.world = World(robot, simulations, self._controller, self.gait, self.conditions, self.speed)
         self.scheme = scheme(self.world)
         self.observation_space: gymnasium.Space[object] = self.scheme.observation_space
         self.action_space: gymnasium.Space[object] = self.scheme.action_space

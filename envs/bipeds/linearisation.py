@@ -1,10 +1,10 @@
 """Input-output linearisation of planar robots: torques with which the outputs obey y'' = y_d'' - Kd y' - Kp y.
 
-Outputs are pitch of the torso, height of the base above the stance foot, the swing foot (x from the mass centre, z from
-the stance foot), and with feet the pitch of the swing foot. The stance foot is taken for fixed to the ground, a round one
-for rolling. What is left is the angular momentum about it, which gravity alone changes: the virtual motion that turns
-the robot around the contact gives that equation, without unknown forces. So one system of n equations for the n
-angular accelerations is solved; contact force and torques follow.
+Outputs are pitch of the torso, height of the base above the stance foot, the swing foot (x from the mass centre, z
+from the stance foot), and with feet the pitch of the swing foot. The stance foot is taken for fixed to the ground, a
+round one for rolling. What is left is the angular momentum about it, which gravity alone changes: the virtual motion
+that turns the robot around the contact gives that equation, without unknown forces. So one system of n equations for
+the n angular accelerations is solved; contact force and torques follow.
 
 With feet, the one that stands is held level, and the ankle keeps the centre of pressure in the middle of the sole, so
 that the template's contact stays a point. The form for the five-link walker is that of arXiv 2109.14862, whose public
@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spreeze.envs.bipeds.chain import Chain, Motion
+from spreeze.envs.bipeds.chain import Chain
 from spreeze.envs.bipeds.robot import Counts, Posture, Reference
 
 if TYPE_CHECKING:
     from spreeze.envs.native.simulations import Simulations
+
 
 @dataclass(frozen=True)
 class Feet:
@@ -173,7 +174,7 @@ def within(torques: np.ndarray, limit: np.ndarray) -> tuple[np.ndarray, np.ndarr
     """
     full, calm = torques[:, :, 0], torques[:, :, 1]
     beyond = np.abs(full) > limit
-    saturated = beyond.any(axis=1)
+    saturated: np.ndarray = beyond.any(axis=1)
     if not saturated.any():
         return full, saturated
     way = full - calm
@@ -189,7 +190,7 @@ def _solve(matrix: np.ndarray, aim: np.ndarray) -> tuple[np.ndarray, np.ndarray]
         found = np.linalg.solve(matrix, aim)
     except np.linalg.LinAlgError:
         found = np.stack([_solve_one(own, wanted) for own, wanted in zip(matrix, aim, strict=True)])
-    failed = ~np.isfinite(found).all(axis=(1, 2))
+    failed: np.ndarray = ~np.isfinite(found).all(axis=(1, 2))
     found[failed] = 0
     return found, failed
 

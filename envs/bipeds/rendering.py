@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, cast
 
 import gymnasium
 import mujoco
 import numpy as np
+from gymnasium.envs.mujoco.mujoco_rendering import MujocoRenderer
 from gymnasium.spaces.utils import unflatten
 
 from spreeze.envs.bipeds.conditions import DECISION_S
@@ -25,7 +26,7 @@ class RenderedBiped(gymnasium.Env[Any, Any]):
     dt = DECISION_S
 
     def __init__(self, vector: Bipeds) -> None:
-        self.vector, self._renderer = vector, None
+        self.vector, self._renderer = vector, cast(MujocoRenderer | None, None)
         self.observation_space, self.action_space = vector.observation_space, vector.action_space
         self.model: Any = vector.simulations.model
         self.data: Any = mujoco.MjData(self.model)
@@ -51,9 +52,9 @@ class RenderedBiped(gymnasium.Env[Any, Any]):
         if self._renderer is None:
             if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
                 os.environ.setdefault("MUJOCO_GL", "egl")
-            self._renderer = mujoco.Renderer(self.model, HEIGHT_PX, WIDTH_PX)
-        self._renderer.update_scene(self.data, camera="side")
-        return self._renderer.render()
+            size = {"width": WIDTH_PX, "height": HEIGHT_PX}
+            self._renderer = MujocoRenderer(self.model, self.data, camera_name="side", **size)
+        return self._renderer.render("rgb_array")
 
     def close(self) -> None:
         """Release the pictures and the simulation."""

@@ -1,7 +1,7 @@
 """Where the swing foot is meant to be, as functions of the phase s: values, rates and accelerations.
 
 The horizontal blend is that of public ALIP code (five-link walker, GTLIDAR's digit_controller); the height is the
-Bezier curve of sixth order of another one (Digit_DRS). The filter, and what happens after the planned touch-down, is ours.
+Bezier curve of sixth order of another one (Digit_DRS). The departure and the filter are ours.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ def _polynomial() -> np.ndarray:
     for i, control in enumerate(_CONTROL):
         for j in range(_ORDER - i + 1):
             powers[i + j] += control * comb(_ORDER, i) * comb(_ORDER - i, j) * (-1) ** j
-    return powers / _APEX
+    found: np.ndarray = powers / _APEX
+    return found
 
 
 _LIFT = _polynomial()

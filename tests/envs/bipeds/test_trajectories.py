@@ -1,16 +1,18 @@
 """Trajectories pass through the points they are meant to, and their rates are those of their values."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from spreeze.envs.bipeds.trajectories import Filter, blend, lift
+from spreeze.envs.bipeds.trajectories import Filter, blend, departure, lift
 
 STEP_TIME = 0.3
 PHASES = np.linspace(0, 1, 2001)
 
 
-@pytest.mark.parametrize("curve", [blend, lift])
-def test_rates_and_accelerations_are_derivatives(curve) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize("curve", [blend, lift, departure])
+def test_rates_and_accelerations_are_derivatives(curve: Callable[[np.ndarray, float], np.ndarray]) -> None:
     values = curve(PHASES, STEP_TIME)
     for order in (0, 1):
         slopes = np.gradient(values[:, order], PHASES * STEP_TIME)
