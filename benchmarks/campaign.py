@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import campaign_ledger as ledger
+import campaign_biped_rows as bipeds
 import campaign_offline_rows as offline
 import campaign_rows as online
 from campaign_process import CampaignError, execute
@@ -35,7 +36,7 @@ from spreeze.plot import default_axes, write_figure
 
 ROOT = Path(__file__).resolve().parents[1]
 OFFLINE_AXES = (AXES["updates"], replace(AXES["seconds"], log=True))
-ROWS = (*online.ROWS, *offline.ROWS)
+ROWS = (*online.ROWS, *offline.ROWS, *bipeds.ROWS)
 
 
 @dataclass(frozen=True)
