@@ -22,8 +22,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import campaign_ledger as ledger
 import campaign_biped_rows as bipeds
+import campaign_ledger as ledger
 import campaign_offline_rows as offline
 import campaign_rows as online
 from campaign_process import CampaignError, execute
