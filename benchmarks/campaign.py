@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import campaign_biped_rows as bipeds
 import campaign_ledger as ledger
 import campaign_meta_rows as adapting
 import campaign_offline_rows as offline
@@ -36,7 +37,7 @@ from spreeze.plot import default_axes, write_figure
 
 ROOT = Path(__file__).resolve().parents[1]
 OFFLINE_AXES = (AXES["updates"], replace(AXES["seconds"], log=True))
-ROWS = (*online.ROWS, *offline.ROWS, *adapting.ROWS)
+ROWS = (*online.ROWS, *offline.ROWS, *adapting.ROWS, *bipeds.ROWS)
 
 
 @dataclass(frozen=True)

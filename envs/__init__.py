@@ -1,4 +1,4 @@
-"""Environments by name: short names of Gymnasium's classics, families of tasks, and any installed Gymnasium id.
+"""Environments by name: Gymnasium's classics, bipeds, families of tasks, and any installed Gymnasium id.
 
 Nothing here imports gymnasium, numpy or a simulator until an environment is asked for.
 """
@@ -41,17 +41,24 @@ SHORT_NAMES: dict[str, str] = {name: identifier for name, (identifier, _) in _CL
 
 
 def summaries() -> dict[str, str]:
-    """Return one line for each short name and each family of tasks."""
-    return {name: f"{identifier}: {summary}" for name, (identifier, summary) in _CLASSICS.items()} | sparse.SUMMARIES
+    """Return one line for each short name, biped and family of tasks."""
+    from spreeze.envs.bipeds import BIPEDS
+
+    classics = {name: f"{identifier}: {summary}" for name, (identifier, summary) in _CLASSICS.items()}
+    return classics | {name: biped.summary for name, biped in BIPEDS.items()} | sparse.SUMMARIES
 
 
 def environment(name: str) -> Environment:
-    """Return the environment called `name`: a short name, a family of tasks, a Gymnasium id or `module:Id-v0`.
+    """Return the environment called `name`: a short name, a biped, a family of tasks, a Gymnasium id or `module:Id-v0`.
 
     Raises:
         UnknownName: nothing is called so; the message names the nearest.
         UsageError: the module of `module:Id-v0` cannot be imported.
     """
+    from spreeze.envs import bipeds
+
+    if name in bipeds.BIPEDS:
+        return bipeds.environment(name)
     if name in sparse.SUMMARIES:
         return sparse.environment(name)
     from spreeze.envs._gymnasium import gymnasium_environment
@@ -70,9 +77,7 @@ def gymnasium_id(name: str) -> str:
     if module:
         _import(module, name)
     if identifier not in gymnasium.registry:
-        raise UnknownName(
-            "environment", name, [*SHORT_NAMES, *sparse.SUMMARIES, *_nearest(identifier, gymnasium.registry)]
-        )
+        raise UnknownName("environment", name, [*summaries(), *_nearest(identifier, gymnasium.registry)])
     return name
 
 

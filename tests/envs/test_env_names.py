@@ -9,6 +9,7 @@ import pytest
 
 from spreeze.envs import SHORT_NAMES, environment, gymnasium_id, sparse, summaries
 from spreeze.envs._gymnasium import GymnasiumOptions
+from spreeze.envs.bipeds import BIPEDS
 from spreeze.errors import UnknownName, UsageError
 from spreeze.spaces import probe
 
@@ -58,7 +59,7 @@ def test_a_module_that_cannot_be_imported_is_named() -> None:
 
 
 def test_summaries_cover_the_short_names_without_a_simulator(root: Path) -> None:
-    assert summaries().keys() == {*SHORT_NAMES, *sparse.SUMMARIES}
+    assert summaries().keys() == {*SHORT_NAMES, *sparse.SUMMARIES, *BIPEDS}
     code = "import sys; from spreeze.envs import summaries; summaries(); print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=60, check=True

@@ -1,0 +1,28 @@
+"""The planner as a plug-in: PPO with settings of its own."""
+
+from dataclasses import dataclass
+
+from spreeze.algorithms.ppo.config import PPOConfig
+from spreeze.algorithms.ppo.plugin import stages
+from spreeze.contract import Algorithm, Range
+
+
+@dataclass(frozen=True)
+class ALIPConfig(PPOConfig):
+    """Options of PPO, as they suit a planner of 33 decisions a second; all values are ours."""
+
+    discount: float = 0.98
+    """Discount factor gamma: a half of what is worth counting comes within a second."""
+    horizon: int = 64
+    """L, decisions of each environment that an update takes."""
+    initial_log_std: float = -0.7
+    """Log standard deviation of decisions at the first update, in units of half their range."""
+
+
+ALGORITHM = Algorithm(
+    summary="ALIP planner: footsteps of bipeds from the state of a template, learned by PPO",
+    source="Castillo et al. 2023, arXiv 2309.15442",
+    config=ALIPConfig,
+    stages=stages,
+    batch_size=Range(256, 8, 65536),
+)

@@ -1,0 +1,153 @@
+"""The clock of walking: phase, change of stance, and from decisions to references. N robots, one tick at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spreeze.envs.bipeds.robot import TICK_S, Posture, Reference, Robot
+from spreeze.envs.bipeds.trajectories import Filter, blend, departure, lift
+
+TOUCH_N = 20.0
+"""Force of the swing foot that counts as touch-down."""
+EARLIEST = 0.5
+"""Phase before which no touch-down counts."""
+FROZEN = 0.85
+"""Phase from which on the landing place is not decided anew."""
+LATE_SPEED = 0.3
+"""With which the foot goes on downward after the planned touch-down [m/s]."""
+FREQUENCY = 40.0
+"""Of the filter of decisions [rad/s]."""
+FASTEST = 2.0
+"""Of what goes on of the velocity with which a foot left the ground [m/s]."""
+SLIP_SPEED = 0.1
+"""Of the foot that stands, from which on it slips [m/s]."""
+SETTLED_S = 0.03
+"""After touch-down, until when a foot may slide without having slipped."""
+
+
+class Gait:
+    """Which foot stands since when, and where everything is meant to be. Arrays in `memory` are all of its state."""
+
+    def __init__(self, robot: Robot, count: int) -> None:
+        self._robot, self._rows = robot, np.arange(count)
+        self._places = len(robot.low) - 2
+        self._filter = Filter(count, len(robot.low), FREQUENCY)
+        self.stance, self.since = np.zeros(count, np.int64), np.zeros(count)
+        """(N,): the foot that stands, and for how long [s]."""
+        self.target, self.lifted_off = np.zeros((count, len(robot.low))), np.zeros((count, 3))
+        """(N, A): the decision that is followed; (N, 3): where the swing foot was, as `Reference.swing`."""
+        self.left_with = np.zeros((count, 3))
+        """(N, 3): with which velocity it left [m/s]."""
+        self.heading, self.heading_rate = np.zeros(count), np.zeros(count)
+        """(N,): where forward is [rad], and how it turns [rad/s]."""
+        self._swing, self._yaw = np.zeros((count, 3, 3)), np.zeros((count, 3))
+        self.memory = {
+            "gait/stance": self.stance,
+            "gait/since": self.since,
+            "gait/target": self.target,
+            "gait/lifted_off": self.lifted_off,
+            "gait/left_with": self.left_with,
+            "gait/heading": self.heading,
+            "gait/filter": self._filter.value,
+        }
+
+    @property
+    def phase(self) -> np.ndarray:
+        """(N,): s in [0, 1], of the step under way."""
+        phase: np.ndarray = np.minimum(self.since / self._robot.step_time, 1.0)
+        return phase
+
+    def begin(self, indices: np.ndarray, stance: np.ndarray, posture: Posture) -> None:
+        """Begin a step on the feet `stance` (K,) in robots `indices` (K,), from where they are."""
+        self.stance[indices], self.since[indices], self.heading[indices] = stance, 0.0, 0.0
+        self._lift_off(indices, posture)
+        height = posture.base[indices, 2] - posture.feet[indices, stance, 2]
+        places = np.zeros((len(indices), self._places))
+        target = np.column_stack([places, posture.attitude[indices, 1], height])
+        self.target[indices] = target
+        self._filter.begin(indices, target)
+
+    def decide(self, decision: np.ndarray) -> None:
+        """Follow a decision (N, A) from now on; a foot about to land keeps its place."""
+        free = self.phase < FROZEN
+        self.target[:, self._places :] = decision[:, self._places :]
+        self.target[free, : self._places] = decision[free, : self._places]
+
+    def advance(self, posture: Posture) -> Reference:
+        """One tick on; the reference is valid until the next one."""
+        self.since += TICK_S
+        phase = self.phase
+        touched = posture.force[self._rows, 1 - self.stance] > TOUCH_N
+        landed = touched & (phase > EARLIEST)
+        if landed.any():
+            self._change_stance(landed.nonzero()[0], posture)
+            phase = self.phase
+        filtered = self._filter.advance(self.target, TICK_S)
+        return self._reference(phase, filtered)
+
+    def _change_stance(self, rows: np.ndarray, posture: Posture) -> None:
+        old = self.stance[rows]
+        rise = posture.feet[rows, 1 - old, 2] - posture.feet[rows, old, 2]
+        self.stance[rows], self.since[rows] = 1 - old, 0.0
+        self._lift_off(rows, posture)
+        places = self._filter.value[:, :, : self._places]
+        places[rows] = 0
+        places[rows, 0] = self.target[rows, : self._places]
+        self._filter.value[rows, 0, -1] -= rise
+
+    def _lift_off(self, rows: np.ndarray, posture: Posture) -> None:
+        """The swing foot of robots `rows` (K,) begins its way where it is, as fast as it is."""
+        stance, swing = self.stance[rows], 1 - self.stance[rows]
+        for feet, center, kept in (
+            (posture.feet, posture.mass_center, self.lifted_off),
+            (posture.feet_velocity, posture.mass_velocity, self.left_with),
+        ):
+            kept[rows] = feet[rows, swing] - center[rows]
+            kept[rows, 2] = feet[rows, swing, 2] - feet[rows, stance, 2]
+        np.clip(self.left_with, -FASTEST, FASTEST, out=self.left_with)
+
+    def _reference(self, phase: np.ndarray, filtered: np.ndarray) -> Reference:
+        """w = blend, p = p0 + w (pf - p0), with pf as it is filtered."""
+        robot, swing = self._robot, self._swing
+        w, late = blend(phase, robot.step_time), self.since - robot.step_time
+        onward = departure(phase, robot.step_time)
+        w[late >= 0, 2] = onward[late >= 0, 2] = 0
+        aim = self._places_in_world(filtered[:, :, : self._places])
+        for axis in range(self._places):
+            way = aim[:, 0, axis] - self.lifted_off[:, axis]
+            swing[:, 0, axis] = self.lifted_off[:, axis] + w[:, 0] * way
+            swing[:, 1, axis] = w[:, 1] * way + w[:, 0] * aim[:, 1, axis]
+            swing[:, 2, axis] = w[:, 2] * way + 2 * w[:, 1] * aim[:, 1, axis] + w[:, 0] * aim[:, 2, axis]
+            swing[:, :, axis] += self.left_with[:, axis, None] * onward
+        start = self.lifted_off[:, 2]
+        height = robot.clearance * lift(phase, robot.step_time) - start[:, None] * w
+        height[:, 0] += start
+        height += self.left_with[:, 2, None] * onward
+        is_late = late > 0
+        if is_late.any():
+            height[is_late, 0] -= LATE_SPEED * late[is_late]
+            height[is_late, 1:] = -LATE_SPEED, 0
+        swing[:, :, 2] = height
+        return Reference(self.stance, swing, filtered[:, :, -1], filtered[:, :, -2], self._heading())
+
+    def _places_in_world(self, places: np.ndarray) -> np.ndarray:
+        """(N, 3, D): landing places turned from the heading, outward made left or right."""
+        if self._places == 1:
+            return places
+        outward = places[:, :, 1] * (2 * self.stance[:, None] - 1)
+        cosine, sine = np.cos(self.heading)[:, None], np.sin(self.heading)[:, None]
+        forward = places[:, :, 0]
+        return np.stack([cosine * forward - sine * outward, sine * forward + cosine * outward], axis=2)
+
+    def _heading(self) -> np.ndarray:
+        if self._places == 2:
+            self.heading += TICK_S * self.heading_rate
+            self._yaw[:, 0], self._yaw[:, 1] = self.heading, self.heading_rate
+        return self._yaw
+
+    def slips(self, posture: Posture) -> np.ndarray:
+        """(N,) bool: whether the foot that stands slides."""
+        velocity = posture.feet_velocity[self._rows, self.stance]
+        fast = np.hypot(velocity[:, 0], velocity[:, 1]) > SLIP_SPEED
+        slips: np.ndarray = fast & (self.since > SETTLED_S) & (posture.force[self._rows, self.stance] > 0)
+        return slips

@@ -1,0 +1,59 @@
+"""Another low-level controller of planar robots: inverse kinematics of both legs, joints held by servos.
+
+It knows lengths and no masses. Torques are Kp (q_d - q) - Kd q', with the angles at which the feet would be where they
+are meant to be; the foot that stands stays where it is horizontally. Ours; the literature has such controllers without
+the numbers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spreeze.envs.bipeds.linearisation import Feet, Linearisation
+from spreeze.envs.bipeds.robot import Counts, Posture, Reference
+from spreeze.envs.native.simulations import Simulations
+
+
+class InverseKinematics(Linearisation):
+    """A `Controller` of N planar robots that shares the kinematics of the other one, and nothing else."""
+
+    def __init__(self, simulations: Simulations, feet: Feet, stiffness: float, damping: float) -> None:
+        """Servos of `stiffness` [N m/rad] and `damping` [N m s/rad]."""
+        super().__init__(simulations, feet, 0.0)
+        self._servo = stiffness, damping
+        origin, last = self.chain.origin, feet.links[0]
+        shin = 2
+        self._thigh = abs(origin[shin, shin - 1])
+        self._shin = abs(origin[last, shin]) if feet.flat else abs(feet.point)
+        self._ankle = -feet.point if feet.flat else 0j
+
+    def track(self, posture: Posture, reference: Reference) -> Counts:
+        """As `Controller` says."""
+        wanted = self._angles(posture, reference)
+        simulations = self._simulations
+        stiffness, damping = self._servo
+        torques = stiffness * (wanted - simulations.qpos[:, 3:]) - damping * simulations.qvel[:, 3:]
+        saturated = (np.abs(torques) > self._limit).any(axis=1)
+        np.clip(torques, -self._limit, self._limit, out=simulations.ctrl)
+        return Counts(saturated, np.zeros(len(torques), bool))
+
+    def _angles(self, posture: Posture, reference: Reference) -> np.ndarray:
+        """(N, joints): of both legs."""
+        stance, rows = reference.stance, self._rows
+        height = reference.height[:, 0]
+        feet = np.empty((len(rows), 2), complex)
+        feet[rows, stance] = self._places[rows, stance].real - 1j * height
+        swing = reference.swing[:, 0, 0] + self._places[:, 2].real
+        feet[rows, 1 - stance] = swing + 1j * (reference.swing[:, 0, 2] - height)
+        ankles = feet + self._ankle
+        knee, thigh = self._leg(ankles)
+        hip = thigh - reference.pitch[:, :1]
+        parts = [hip, knee] + ([-reference.pitch[:, :1] - hip - knee] if self._feet.flat else [])
+        return np.stack(parts, axis=2).reshape(len(rows), -1)
+
+    def _leg(self, ankles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Angles (N, 2) of knees, and of thighs in the world, with which ankles are there, seen from the hips."""
+        squared = np.abs(ankles) ** 2 - self._thigh**2 - self._shin**2
+        knee = np.arccos(np.clip(squared / (2 * self._thigh * self._shin), -1.0, 1.0))
+        along = np.arctan2(-ankles.real, -ankles.imag)
+        return knee, along - np.arctan2(self._shin * np.sin(knee), self._thigh + self._shin * np.cos(knee))

@@ -1,0 +1,133 @@
+"""The closed forms are MuJoCo's, and with the torques found the outputs accelerate as they are meant to."""
+
+from typing import Any
+
+import mujoco
+import numpy as np
+import pytest
+
+from spreeze.envs.bipeds.chain import Chain
+from spreeze.envs.bipeds.linearisation import Feet, Linearisation, within
+from tests.envs.bipeds.planar import PLANAR, Point, foot, loaded, point, random_state, simulations
+
+every_robot = pytest.mark.parametrize("name", PLANAR)
+STATES = 20
+
+
+def mass_matrix(model: Any, data: Any) -> np.ndarray:
+    full = np.zeros((model.nv, model.nv))
+    mujoco.mj_fullM(model, data, full)
+    return full
+
+
+@every_robot
+def test_mass_matrix_and_forces_are_those_of_mujoco(name: str) -> None:
+    robot, _ = PLANAR[name]
+    model, data = loaded(robot)
+    chain, random = Chain(model), np.random.default_rng(0)
+    for _ in range(STATES):
+        data.qpos[:], data.qvel[:] = random_state(robot, random, model.nv)
+        mujoco.mj_forward(model, data)
+        motion, joints = chain.motion(data.qpos[None], data.qvel[None]), chain.from_joints
+        own = joints.T @ chain.mass_matrix(motion)[0] @ joints
+        np.testing.assert_allclose(own, mass_matrix(model, data)[2:, 2:], atol=1e-12)
+        np.testing.assert_allclose(joints.T @ chain.bias(motion)[0], data.qfrc_bias[2:], atol=1e-12)
+
+
+def mass_center(model: Any, data: Any) -> Point:
+    parts = [point(model, data, data.xipos[body], body) for body in range(1, model.nbody)]
+    shares = model.body_mass[1:] / model.body_mass.sum()
+    held = sum(share * part.held for share, part in zip(shares, parts, strict=True))
+    return Point(sum(share * part.jacobian for share, part in zip(shares, parts, strict=True)), held)  # type: ignore[arg-type]
+
+
+def turning(model: Any, body: int) -> np.ndarray:
+    """(nv,): the rate at which a body turns."""
+    row = np.zeros(model.nv)
+    while body:
+        first = model.body_dofadr[body]
+        row[first + model.body_dofnum[body] - 1] = 1
+        body = model.body_parentid[body]
+    return row
+
+
+def accelerations(model: Any, data: Any, feet: Feet, stance: int, torques: np.ndarray) -> np.ndarray:
+    """Outputs' accelerations of MuJoCo's equations of motion with the stance foot rolling, or fixed and level."""
+    stands, swings = (point(model, data, *foot(model, data, feet, side)) for side in (stance, 1 - stance))
+    leg, other = (turning(model, feet.links[side] + 1) for side in (stance, 1 - stance))
+    rows = stands.jacobian - np.outer([feet.radius, 0], leg)
+    full = mass_matrix(model, data)
+    force = -data.qfrc_bias + data.qfrc_passive
+    force[3:] += torques
+    system = np.block([[full, -rows.T], [rows, np.zeros((2, 2))]])
+    found = np.linalg.solve(system, np.concatenate([force, -stands.held]))[: model.nv]
+    center = mass_center(model, data)
+    outputs = [
+        found[2],
+        -(stands.jacobian[1] - np.eye(model.nv)[1]) @ found - stands.held[1],
+        (swings.jacobian[0] - center.jacobian[0]) @ found + swings.held[0] - center.held[0],
+        (swings.jacobian[1] - stands.jacobian[1]) @ found + swings.held[1] - stands.held[1],
+    ]
+    return np.array(outputs + ([other @ found, leg @ found] if feet.flat else []))
+
+
+@every_robot
+@pytest.mark.parametrize("stance", [0, 1])
+def test_outputs_accelerate_as_wanted(name: str, stance: int) -> None:
+    robot, feet = PLANAR[name]
+    model, data = loaded(robot)
+    batch, random = simulations(robot, STATES), np.random.default_rng(1)
+    controller = Linearisation(batch, feet, 40.0)
+    for index in range(STATES):
+        batch.qpos[index], batch.qvel[index] = random_state(robot, random, model.nv)
+    controller.posture()
+    wanted = random.normal(size=(STATES, 5 if feet.flat else 4)) * 10
+    torques, failed = controller.torques(np.full(STATES, stance), wanted)
+    assert not failed.any()
+    for index in range(STATES):
+        data.qpos[:], data.qvel[:] = batch.qpos[index], batch.qvel[index]
+        mujoco.mj_forward(model, data)
+        found = accelerations(model, data, feet, stance, torques[index, :, 0])
+        expected = [*wanted[index], 0.0] if feet.flat else wanted[index]
+        assert np.abs(found - expected).max() < 1e-8
+
+
+@every_robot
+def test_momentum_about_the_foot_is_that_of_mujoco(name: str) -> None:
+    robot, feet = PLANAR[name]
+    model, data = loaded(robot)
+    batch = simulations(robot, 1)
+    controller = Linearisation(batch, feet, 40.0)
+    data.qpos[:], data.qvel[:] = random_state(robot, np.random.default_rng(2), model.nv)
+    batch.qpos[0], batch.qvel[0] = data.qpos, data.qvel
+    mujoco.mj_forward(model, data)
+    mujoco.mj_subtreeVel(model, data)
+    place = foot(model, data, feet, 1)[0] - [0, 0, feet.radius]
+    arm = data.subtree_com[1] - place
+    expected = np.cross(arm, robot.mass * data.subtree_linvel[1]) + data.subtree_angmom[1]
+    controller.posture()
+    np.testing.assert_allclose(controller.momentum(np.array([1]))[0, 1], expected[1], rtol=1e-4)
+
+
+def test_what_is_beyond_the_limits_is_taken_from_the_swing_foot_first() -> None:
+    full, calm = (
+        np.array([[150.0, 20.0], [50.0, 10.0], [300.0, 0.0]]),
+        np.array([[50.0, 40.0], [0.0, 0.0], [200.0, 9.0]]),
+    )
+    torques, saturated = within(np.stack([full, calm], axis=2), np.array([100.0, 100.0]))
+    np.testing.assert_array_equal(saturated, [True, False, True])
+    np.testing.assert_allclose(torques[:2], [[100.0, 30.0], [50.0, 10.0]])
+    assert torques[2, 0] == 100.0
+
+
+def test_a_singular_system_fails_alone_and_keeps_its_torques() -> None:
+    robot, feet = PLANAR["rabbit"]
+    batch, random = simulations(robot, 2), np.random.default_rng(3)
+    controller = Linearisation(batch, feet, 40.0)
+    for index in range(2):
+        batch.qpos[index], batch.qvel[index] = random_state(robot, random, 7)
+    batch.qpos[1, 2:] = 0.0
+    controller.posture()
+    torques, failed = controller.torques(np.zeros(2, np.int64), np.zeros((2, 4)))
+    np.testing.assert_array_equal(failed, [False, True])
+    assert np.isfinite(torques).all()
