@@ -15,8 +15,9 @@ REGISTRY = "spreeze/registry.py"
 
 MAY_IMPORT = {
     "envs": {
-        *("numpy", "mujoco", "mjbatch", "gymnasium", "metaworld", "h5py", "minari"),
+        *("numpy", "mujoco", "mjbatch", "gymnasium", "metaworld", "h5py", "minari", "daqp"),
         *(
+            "spreeze.compiling",
             "spreeze.contract",
             "spreeze.dataset",
             "spreeze.environment",
@@ -27,7 +28,8 @@ MAY_IMPORT = {
     },
     "algorithms": {
         *("torch", "numpy", "gymnasium"),
-        *("spreeze.contract", "spreeze.cache", "spreeze.errors", "spreeze.spaces", "spreeze.algorithms"),
+        *("spreeze.contract", "spreeze.cache", "spreeze.compiling"),
+        *("spreeze.errors", "spreeze.spaces", "spreeze.algorithms"),
     },
     "spreeze/transport": {
         *("torch", "numpy", "zmq", "msgpack"),

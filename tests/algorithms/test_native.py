@@ -11,6 +11,7 @@ from torch import Tensor
 from spreeze.algorithms import _native
 from spreeze.algorithms._native.passes import fits
 from spreeze.algorithms._passes import Weights, weights_of
+from spreeze.compiling import DISABLE
 
 useful = pytest.mark.skipif(bool(_native.why_not()), reason=_native.why_not() or "-")
 
@@ -74,7 +75,7 @@ def test_a_compiler_that_fails_is_no_reason_to_fail(
 
 
 def test_the_environment_can_forbid_it(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(_native.DISABLE, "1")
+    monkeypatch.setenv(DISABLE, "1")
     assert _native.library() is None
     assert not empty_cache.exists()
 

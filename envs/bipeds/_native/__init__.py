@@ -1,0 +1,65 @@
+"""Digit's rigid-body terms and limits in C, through MuJoCo's own functions: `digit.c`, compiled on first use.
+
+Without a C compiler, `digit_dynamics.py` does the same in NumPy, about twenty times as slowly.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from spreeze.compiling import DISABLE, compiled, compiler
+from spreeze.envs.bipeds.digit_dynamics import Dynamics
+
+SOURCE = Path(__file__).with_name("digit.c")
+
+
+class NativeDynamics(Dynamics):
+    """`Dynamics` whose numbers come from the library."""
+
+    def __init__(self, library: ctypes.CDLL, model: Any, count: int) -> None:
+        super().__init__(model, count)
+        self._library = library
+        # The bindings keep the C structures at these addresses as long as the objects live.
+        self._structures = ctypes.c_void_p(model._address), ctypes.c_void_p(self._data._address)
+
+    def evaluate(self, positions: np.ndarray, velocities: np.ndarray) -> None:
+        """As `Dynamics` says."""
+        arrays = np.ascontiguousarray(positions), np.ascontiguousarray(velocities), self.sites, self.terms
+        self._library.digit_terms(*self._structures, ctypes.c_int64(len(self.terms)), *map(_pointer, arrays))
+
+    def pose(self, stance: np.ndarray, wanted: np.ndarray, toes: np.ndarray, scale: np.ndarray, cone: np.ndarray) -> None:
+        """As `Dynamics` says."""
+        arrays = self.terms, np.ascontiguousarray(stance, np.int64), wanted, toes, scale, cone, self.problems
+        assert all(array.flags.c_contiguous for array in arrays)
+        self._library.digit_problems(ctypes.c_int64(len(self.terms)), *map(_pointer, arrays))
+
+
+def dynamics(model: Any, count: int) -> Dynamics:
+    """Return the dynamics of `count` robots, from the library where there is one."""
+    found = library()
+    return Dynamics(model, count) if found is None else NativeDynamics(found, model, count)
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """The compiled library; None where it cannot be made."""
+    if os.environ.get(DISABLE) or compiler() is None:
+        return None
+    folder = Path(mujoco.__file__).parent
+    flags = ["-O3", f"-I{folder / 'include'}", *map(str, sorted(folder.glob("libmujoco*.so*")))]
+    with suppress(OSError, subprocess.SubprocessError):
+        return ctypes.CDLL(str(compiled([SOURCE], flags, mujoco.__version__)))
+    return None
+
+
+def _pointer(array: np.ndarray) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.ctypes.data)
