@@ -31,6 +31,7 @@ BIPEDS: dict[str, Biped] = {
     "walker2d-alip": Biped("walker2d", _PLANNING, "plan the footsteps of Walker2D, seven links in the plane (MuJoCo)"),
     "rabbit-joints": Biped("rabbit", _JOINTS, "walk as Rabbit by targets of its joints, end to end (MuJoCo)"),
     "walker2d-joints": Biped("walker2d", _JOINTS, "walk as Walker2D by targets of its joints, end to end (MuJoCo)"),
+    "digit": Biped("digit", _PLANNING, "plan the footsteps of Digit, 20 motors in three dimensions (MuJoCo)"),
 }
 """By name."""
 

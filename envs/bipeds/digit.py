@@ -13,7 +13,7 @@ from spreeze.envs.bipeds.robot import Robot
 MASS_HEIGHT = 0.93
 """H of the template, of a torso 0.98 m above the ground [m]."""
 LEG = np.array([0.3615, 0.0008, 0.2860, 0.3734, -0.3734, 0.1159, -0.0159])
-"""Hip roll, yaw and pitch, knee, tarsus, toe pitch and roll of the left leg at rest [rad]; the right has the negatives."""
+"""Hip roll, yaw, pitch, knee, tarsus, toe pitch, roll of the left leg at rest [rad]; the right has the negatives."""
 ARM = np.array([-0.1506, 1.0922, 0.0017, -0.1391])
 """Shoulder roll, pitch and yaw, elbow."""
 

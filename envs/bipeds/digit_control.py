@@ -1,14 +1,15 @@
 """Digit's controller at 1 kHz: inverse dynamics in the space of its tasks, as a quadratic programme for each robot.
 
-Tasks are height and attitude of the torso, position and attitude of the swing foot, the joints of the arms, and no torque
-in the toes that stand, which leaves the horizontal motion of the torso to gravity as the template has it. The foot that
-stands does not accelerate. Accelerations of tasks are those of their references plus those of springs and dampers:
+Tasks are height and attitude of the torso, position and attitude of the swing foot, the joints of the arms, and no
+torque in the toes that stand, which leaves the horizontal motion of the torso to gravity as the template has it. The
+foot that stands does not accelerate. Accelerations of tasks are those of their references and of springs and dampers:
 
-    minimise |x|^2,  x = weighted miss of the tasks,  subject to  the motors' limits,  the wrench within the friction cone.
+    minimise |x|^2,  x = weighted miss of the tasks,  subject to  the motors' limits,  the wrench within its cone.
 
-Equations of motion, contact and the linkages of the tarsi are solved for everything else first (`digit_dynamics.py`), so 20
-unknowns are left, and x = 0 is the solution wherever it violates nothing: only the other robots need the solver. The
-cone is soft, at a high price: where no torques keep it, the least violation is chosen. Gains and weights are ours.
+Equations of motion, contact and the linkages of the tarsi are solved for all else first (`digit_dynamics.py`), so 20
+unknowns are left, and x = 0 is the solution wherever it violates nothing: only the other robots need the solver. Where
+no torques within the limits keep to the cone, it is left by as little as possible, which counts as a failure. Gains
+and weights are ours.
 """
 
 from __future__ import annotations
@@ -38,9 +39,11 @@ SWING_GAINS = 729.0, 54.0
 ARM_GAINS = 100.0, 20.0
 """Of the arms' joints."""
 WEIGHTS = np.array([0.01, 0.01, 4, 4, 4, 4, 1, 1, 1, 0.3, 0.3, 0.3, *[0.05] * 8])
-"""Of the squared misses: toes (pitch, roll) [N m], height, attitude, swing foot, its attitude, arms [m/s^2, rad/s^2]."""
+"""Of the squared misses: toes (pitch, roll) [N m], height, attitude, swing foot, its attitude, arms [SI units]."""
 ARMS = np.r_[13:17, 24:28]
 """Joints of the arms among MuJoCo's velocities; positions are one further."""
+UNBOUNDED = 1e30
+"""What daqp takes for no bound."""
 SOFT = 8
 """What daqp calls a constraint that may be violated."""
 ACTIVE = np.array([0, 1, 3], np.int32)
@@ -65,7 +68,7 @@ class WholeBody:
         self._rows, self._solver = np.arange(count), Solver(count)
         self._seen, self._posture = np.full((count, model.nq + model.nv), np.nan), _empty(count)
         self._rotation = np.zeros((count, 3, 3))
-        self.memory = {"digit/active": self._solver.active}
+        self.memory: dict[str, np.ndarray] = {"controller/active": self._solver.active}
 
     def posture(self) -> Posture:
         """As `Controller` says."""
@@ -90,13 +93,13 @@ class WholeBody:
         self.dynamics.pose(reference.stance, self._wanted, self._toes, self._scale, self._cone)
         problems, torques = self.dynamics.problems, self._torques
         offset = problems["offset"]
-        within = ((offset <= self._upper) & (offset >= self._lower)).all(axis=1)
+        within: np.ndarray = ((offset <= self._upper) & (offset >= self._lower)).all(axis=1)
         torques[within] = offset[within, :TORQUES]
         self._solver.active[within] = 0
         failed = np.zeros(len(within), bool)
-        for n in np.flatnonzero(~within):
-            x = self._solver.solve(n, problems[n], self._upper, self._lower)
-            failed[n] = x is None
+        for n in np.flatnonzero(~within).tolist():
+            x, kept = self._solver.solve(n, problems[n], self._upper, self._lower)
+            failed[n] = not kept
             if x is not None:
                 torques[n] = np.clip(problems[n]["rows"][:TORQUES] @ x + offset[n, :TORQUES], -self._limit, self._limit)
         return Counts((np.abs(torques) >= self._limit).any(axis=1), failed)
@@ -146,7 +149,9 @@ class WholeBody:
         )
         turning = np.stack([-sine[:, None] * pitch, cosine[:, None] * pitch, yaw], axis=1)
         rate, acceleration = (own @ turning[:, :, order : order + 1] for order in (1, 2))
-        found: np.ndarray = acceleration[:, :, 0] + _spring(_angles(own @ aim), rate[:, :, 0], 0.0, velocity, TURN_GAINS)
+        found: np.ndarray = acceleration[:, :, 0] + _spring(
+            _angles(own @ aim), rate[:, :, 0], 0.0, velocity, TURN_GAINS
+        )
         return found
 
     def _turn_foot(self, reference: Reference, velocity: np.ndarray) -> np.ndarray:
@@ -175,18 +180,17 @@ class Solver:
         self._hessian, self._gradient = np.eye(TASKS), np.zeros(TASKS)
         self._soft = np.append(np.zeros(TORQUES, np.int32), np.full(CONE_ROWS, SOFT, np.int32))
 
-    def solve(self, n: int, problem: Any, upper: np.ndarray, lower: np.ndarray) -> np.ndarray | None:
-        """Return x (20,) of robot `n`, or None if the solver gave up; `problem` is a `PROBLEM`."""
-        sense = self._soft + ACTIVE[self.active[n]]
+    def solve(self, n: int, problem: Any, upper: np.ndarray, lower: np.ndarray) -> tuple[np.ndarray | None, bool]:
+        """Return x (20,) of robot `n`, and whether it keeps to all limits; None if there is none; of a `PROBLEM`."""
         offset = problem["offset"]
-        bounds = upper - offset, np.maximum(lower - offset, -1e30)
-        x, _, flag, info = daqp.solve(self._hessian, self._gradient, problem["rows"], *bounds, sense)
-        self.active[n] = 0
-        if flag < 0:
-            return None
-        self.active[n] = np.sign(info["lam"])
-        found: np.ndarray = x
-        return found
+        bounds = upper - offset, np.maximum(lower - offset, -UNBOUNDED)
+        given = self._hessian, self._gradient, problem["rows"], *bounds
+        x, _, flag, info = daqp.solve(*given, ACTIVE[self.active[n]])
+        kept = flag > 0
+        if not kept:
+            x, _, flag, info = daqp.solve(*given, self._soft)
+        self.active[n] = np.sign(info["lam"]) if kept else 0
+        return (x if flag > 0 else None), kept
 
 
 def _spring(aim: Any, rate: Any, value: Any, velocity: np.ndarray, gains: tuple[float, float]) -> np.ndarray:

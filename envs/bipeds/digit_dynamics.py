@@ -1,8 +1,9 @@
 """Rigid-body terms of one Digit, as its controller's model has them, and what its torques do to its tasks.
 
-Legend. Reduced velocities (26): torso (6: linear in the world, angular in the torso's frame), left leg (6: hip roll, yaw and
-pitch, knee, toe pitch and roll), left arm (4), right leg (6), right arm (4). The tarsus is gone: it turns by the negative of
-the knee. A foot is its sole: the middle of the rectangle that is meant to lie on the ground. Vectors are in the world.
+Legend. Reduced velocities (26): torso (6: linear in the world, angular in the torso's frame), left leg (6: hip roll, yaw
+and pitch, knee, toe pitch and roll), left arm (4), right leg (6), right arm (4). The tarsus is gone: it turns by the
+negative of the knee. A foot is its sole: the middle of the rectangle that is meant to lie on the ground. Vectors are in
+the world.
 """
 
 from __future__ import annotations
@@ -47,20 +48,20 @@ TERMS = np.dtype(
 )
 """Rigid-body terms of one state.
 
-mass: M; bias: h, so that M a + h = torques + J' wrench (gravity, velocities and damping, but no dry friction); torso, leg:
+mass: M; bias: h, so that M a + h = torques + J' wrench (gravity, velocities and damping, no dry friction); torso, leg:
 J of each sole (linear, angular) by the velocities of torso and leg; drift: acceleration of each sole where all
 reduced accelerations are 0; frames: axes of the soles, in columns forward, left, up; soles [m]; sole_velocity [m/s,
 rad/s]; mass_center [m]; mass_velocity [m/s]; momentum: angular, about the mass centre [kg m^2/s].
 """
 
 PROBLEM = np.dtype([("rows", float, (TORQUES + CONE_ROWS, TASKS)), ("offset", float, (TORQUES + CONE_ROWS,))])
-"""20 motors [N m], then the friction cone, which is to be at most 0: rows @ x + offset, x being the tasks' weighted misses."""
+"""20 motors [N m], then the friction cone, which is to be at most 0: rows @ x + offset, x the tasks' weighted misses."""
 
 
 def cone(friction: float, least: float) -> np.ndarray:
     """(17, 7): rows C and offset c, so that C w + c <= 0 for wrenches w that flat ground gives to a sole.
 
-    The sole's corners give forces within a pyramid of that coefficient of `friction`, at least `least` [N] together; w is
+    The sole's corners give forces in a pyramid of that coefficient of `friction`, at least `least` [N] together; w is
     (force, moment about the middle) in the sole's frame. Closed form of Caron, Pham and Nakamura, ICRA 2015.
     """
     length, width = HALF_LENGTH, HALF_WIDTH
@@ -90,7 +91,9 @@ class Dynamics:
         for terms, position, velocity in zip(self.terms, positions, velocities, strict=True):
             self._evaluate(terms, position, velocity)
 
-    def pose(self, stance: np.ndarray, wanted: np.ndarray, toes: np.ndarray, scale: np.ndarray, cone: np.ndarray) -> None:
+    def pose(
+        self, stance: np.ndarray, wanted: np.ndarray, toes: np.ndarray, scale: np.ndarray, cone: np.ndarray
+    ) -> None:
         """Fill `problems`: `stance` (N,), `wanted` (N, 20), `toes` (N, 2), the rest as `problem` says."""
         for n, terms in enumerate(self.terms):
             rows, offset = problem(terms, int(stance[n]), wanted[n], toes[n], scale, cone)
@@ -169,7 +172,7 @@ def problem(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows (37, 20) and offset (37,) of a `PROBLEM`.
 
-    Horizontal acceleration of the torso is no task: the first two of the tasks are the torques (pitch, roll) of the toes
+    Horizontal acceleration of the torso is no task: the first two tasks are the torques (pitch, roll) of the toes
     that stand instead, as small as they may be. So tasks are `toes` + x_0:2 scale_0:2 and `wanted` + x_2: scale_2:.
 
     Args:

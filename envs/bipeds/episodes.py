@@ -71,6 +71,7 @@ class Bipeds:
             **self.gait.memory,
             **self.conditions.memory,
             **self.scheme.memory,
+            **self._controller.memory,
         }
 
     def reset(self) -> np.ndarray:

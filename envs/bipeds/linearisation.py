@@ -63,6 +63,7 @@ class Linearisation:
         self._aim = np.zeros((count, self._size, 2))
         self._to_joints = chain.from_joints[:, 1:].T.copy()
         self._posture = _empty(count)
+        self.memory: dict[str, np.ndarray] = {}
 
     def posture(self) -> Posture:
         """As `Controller` says."""

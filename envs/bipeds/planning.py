@@ -42,7 +42,10 @@ class Planning:
 
     def decide(self, actions: np.ndarray) -> None:
         """As `Scheme` says."""
-        self._world.gait.decide(actions)
+        world = self._world
+        world.gait.decide(actions)
+        if world.robot.spatial:
+            world.gait.heading_rate[:] = world.conditions.command[:, 2]
         scaled = (actions - self._middle) / self._half
         self._change[...] = scaled - self._previous
         self._previous[...] = scaled

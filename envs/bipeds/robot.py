@@ -66,11 +66,14 @@ class Counts(NamedTuple):
     saturated: np.ndarray
     """A torque was cut to its limit."""
     failed: np.ndarray
-    """No torques could be computed, those of before were kept."""
+    """What was asked for could not be computed, or needs more of the ground than friction is taken to allow."""
 
 
 class Controller(Protocol):
     """Tracks references with N robots, whose simulations it belongs to."""
+
+    memory: dict[str, np.ndarray]
+    """Arrays that are all of its state, beside that of the simulations."""
 
     def posture(self) -> Posture:
         """Kinematics of the present state, kept for `track`."""

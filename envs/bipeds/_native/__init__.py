@@ -36,7 +36,9 @@ class NativeDynamics(Dynamics):
         arrays = np.ascontiguousarray(positions), np.ascontiguousarray(velocities), self.sites, self.terms
         self._library.digit_terms(*self._structures, ctypes.c_int64(len(self.terms)), *map(_pointer, arrays))
 
-    def pose(self, stance: np.ndarray, wanted: np.ndarray, toes: np.ndarray, scale: np.ndarray, cone: np.ndarray) -> None:
+    def pose(
+        self, stance: np.ndarray, wanted: np.ndarray, toes: np.ndarray, scale: np.ndarray, cone: np.ndarray
+    ) -> None:
         """As `Dynamics` says."""
         arrays = self.terms, np.ascontiguousarray(stance, np.int64), wanted, toes, scale, cone, self.problems
         assert all(array.flags.c_contiguous for array in arrays)
