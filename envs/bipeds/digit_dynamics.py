@@ -1,9 +1,8 @@
 """Rigid-body terms of one Digit, as its controller's model has them, and what its torques do to its tasks.
 
-Legend. Reduced velocities (26): torso (6: linear in the world, angular in the torso's frame), left leg (6: hip roll, yaw
-and pitch, knee, toe pitch and roll), left arm (4), right leg (6), right arm (4). The tarsus is gone: it turns by the
-negative of the knee. A foot is its sole: the middle of the rectangle that is meant to lie on the ground. Vectors are in
-the world.
+Legend. Reduced velocities (26): torso (6: linear in the world, angular in its own frame), left leg (6: hip roll, yaw and
+pitch, knee, toe pitch and roll), left arm (4), right leg (6), right arm (4). The tarsus is gone: it turns by the negative
+of the knee. A foot is its sole: the middle of the rectangle that is meant to lie on the ground. Vectors are in the world.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ rad/s]; mass_center [m]; mass_velocity [m/s]; momentum: angular, about the mass 
 """
 
 PROBLEM = np.dtype([("rows", float, (TORQUES + CONE_ROWS, TASKS)), ("offset", float, (TORQUES + CONE_ROWS,))])
-"""20 motors [N m], then the friction cone, which is to be at most 0: rows @ x + offset, x the tasks' weighted misses."""
+"""20 motors [N m], then the friction cone, to be at most 0: rows @ x + offset, x the weighted misses of the tasks."""
 
 
 def cone(friction: float, least: float) -> np.ndarray:
@@ -172,7 +171,7 @@ def problem(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows (37, 20) and offset (37,) of a `PROBLEM`.
 
-    Horizontal acceleration of the torso is no task: the first two tasks are the torques (pitch, roll) of the toes
+    Horizontal acceleration of the torso is no task: the first two tasks are the torques of the toes
     that stand instead, as small as they may be. So tasks are `toes` + x_0:2 scale_0:2 and `wanted` + x_2: scale_2:.
 
     Args:
