@@ -1,8 +1,8 @@
 """Rigid-body terms of one Digit, as its controller's model has them, and what its torques do to its tasks.
 
-Legend. Reduced velocities (26): torso (6: linear in the world, angular in its own frame), left leg (6: hip roll, yaw and
-pitch, knee, toe pitch and roll), left arm (4), right leg (6), right arm (4). The tarsus is gone: it turns by the negative
-of the knee. A foot is its sole: the middle of the rectangle that is meant to lie on the ground. Vectors are in the world.
+Legend. Reduced velocities (26): torso (6: linear in the world, angular in its own frame), left leg (6: hip roll, yaw,
+pitch, knee, toe pitch, roll), left arm (4), right leg (6), right arm (4). The tarsus is gone: it turns by the negative
+of the knee. A foot is its sole: the middle of the rectangle that is to lie on the ground. Vectors are in the world.
 """
 
 from __future__ import annotations
