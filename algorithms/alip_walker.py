@@ -72,12 +72,17 @@ class Walker(nn.Module):
         values = dict(zip(vars(WalkerConfig()), self.options.tolist(), strict=True))  # type: ignore[operator]
         return WalkerConfig(**{**values, "orbit_correction": bool(values["orbit_correction"])})
 
-    def decide(self, observation: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Decisions (N, A) in [-1, 1] for observations (N, O), and the integral (N, D) after it was `offset`."""
+    def decide(self, observation: np.ndarray, memory: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Decisions (N, A) in [-1, 1] for observations (N, O), and the memory (N, D + 1): integral, time left.
+
+        A new stance mirrors what is lateral, the integral too; it shows by more time left than before.
+        """
         config = self.config()
         seen = {name: observation[:, place].astype(float) for name, place in self.slices.items()}
         rate, step_time = seen["template"][:, :1], seen["template"][:, 1:]
         error = seen["speed_error"][:, : self.axes]
+        offset = memory[:, :-1].copy()
+        offset[:, 1:] *= np.where(seen["left"] > memory[:, -1:], -1, 1)
         offset = np.clip(offset - config.integral * DECISION_S * error, -MOST, MOST)
         wanted = seen["command"][:, : self.axes] + offset - config.proportional * error
         if config.orbit_correction:
@@ -92,23 +97,23 @@ class Walker(nn.Module):
         decision[:, -2] = config.pitch
         decision[:, -1] = self.low[-1] + config.height * (self.high[-1] - self.low[-1])
         scaled = 2 * (decision - self.low) / (self.high - self.low) - 1
-        return scaled.clip(-1, 1).astype(np.float32), offset
+        return scaled.clip(-1, 1).astype(np.float32), np.concatenate([offset, seen["left"]], axis=1)
 
 
 class WalkerPolicy:
-    """Acts alike in every mode; its memory is the integral of the speed's error."""
+    """Acts alike in every mode; its memory is the integral of the speed's error, and the time that was left."""
 
     def __init__(self, walker: Walker) -> None:
         self.walker = walker
 
     def initial_state(self, batch: int) -> Recurrent:
         """No error yet."""
-        return (torch.zeros(batch, self.walker.axes),)
+        return (torch.zeros(batch, self.walker.axes + 1),)
 
     def act(self, step: Step, state: Recurrent, mode: str) -> tuple[Tensor, Recurrent, Mapping[str, Tensor]]:
         """Place the foot."""
-        decision, offset = self.walker.decide(step.observation.numpy(), state[0].numpy())
-        return torch.from_numpy(decision), (torch.from_numpy(offset).float(),), {}
+        decision, memory = self.walker.decide(step.observation.numpy(), state[0].numpy())
+        return torch.from_numpy(decision), (torch.from_numpy(memory).float(),), {}
 
 
 class NoPart:

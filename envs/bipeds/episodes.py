@@ -45,7 +45,7 @@ class Bipeds:
         self.gait, self.conditions = Gait(robot, count), Conditions(robot, options, simulations)
         self._controller = make_controller(robot, options.controller, simulations)
         self.speed = np.zeros((count, 2))
-        """(N, 2): of the base in the world, mean over the last step time [m/s]."""
+        """(N, 2): of the base in the world, mean over the last `Robot.stride` step times [m/s]."""
         self.world = World(robot, simulations, self._controller, self.gait, self.conditions, self.speed)
         self.scheme = scheme(self.world)
         self.observation_space: gymnasium.Space[object] = self.scheme.observation_space
@@ -54,7 +54,7 @@ class Bipeds:
         self._due = np.zeros(count, bool)
         self.counts = np.zeros((count, len(COUNTED)), np.int64)
         """(N, 4): `COUNTED` of the episodes under way, or just over."""
-        window = max(1, round(robot.step_time / DECISION_S))
+        window = max(1, round(robot.stride * robot.step_time / DECISION_S))
         self._past = np.zeros((count, window + 1, 2))
         self._blank, self._everyone = initial_state(simulations.model), np.arange(count)
         size = gymnasium.spaces.flatdim(self.observation_space)
@@ -197,7 +197,7 @@ class Bipeds:
         self.simulations.qpos[indices, self._robot.vertical] -= above.min(axis=1)
 
     def _remember(self) -> None:
-        """Mean speed over the last step time, or since the episode began."""
+        """Mean speed over the last step times, or since the episode began."""
         self._past[:, :-1] = self._past[:, 1:]
         self._past[:, -1] = self._controller.posture().base[:, :2]
         window = self._past.shape[1] - 1

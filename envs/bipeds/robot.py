@@ -140,3 +140,8 @@ class Robot:
     def spatial(self) -> bool:
         """Whether it moves in three dimensions."""
         return len(self.low) == 4
+
+    @property
+    def stride(self) -> int:
+        """Steps after which the orbit repeats: two where the robot sways from side to side."""
+        return 2 if self.spatial else 1

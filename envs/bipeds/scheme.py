@@ -22,7 +22,7 @@ class World(NamedTuple):
     gait: Gait
     conditions: Conditions
     speed: np.ndarray
-    """(N, 2): of the base in the world, mean over the last step time [m/s]."""
+    """(N, 2): of the base in the world, mean over the last `Robot.stride` step times [m/s]."""
 
 
 class Scheme(Protocol):

@@ -62,7 +62,7 @@ def test_the_integral_grows_with_the_error_and_is_the_memory() -> None:
     state = policy.initial_state(1)
     for _ in range(10):
         _, state, _ = policy.act(Step(observed(0, 0.5, 0.5, -0.2, 0.1), none, none, none.bool()), state, "walk")
-    np.testing.assert_allclose(state[0].numpy(), [[0.5 * 0.2 * 10 * 0.03]], rtol=1e-5)
+    np.testing.assert_allclose(state[0].numpy(), [[0.5 * 0.2 * 10 * 0.03, 0.1]], rtol=1e-5)
 
 
 def test_options_travel_with_the_weights() -> None:
