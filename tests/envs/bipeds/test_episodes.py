@@ -16,7 +16,7 @@ from spreeze.envs.bipeds.options import WalkingOptions
 from spreeze.envs.bipeds.robot import TICK_S
 from spreeze.errors import CheckpointError, UsageError
 
-NAMES = ("rabbit", "walker2d-alip", "rabbit-joints", "walker2d-joints")
+NAMES = ("rabbit", "walker2d-alip", "rabbit-joints", "walker2d-joints", "digit")
 every_biped = pytest.mark.parametrize("name", NAMES)
 
 
