@@ -93,7 +93,7 @@ class WholeBody:
         self.dynamics.pose(reference.stance, self._wanted, self._toes, self._scale, self._cone)
         problems, torques = self.dynamics.problems, self._torques
         offset = problems["offset"]
-        within: np.ndarray = ((offset <= self._upper) & (offset >= self._lower)).all(axis=1)
+        within = np.asarray(((offset <= self._upper) & (offset >= self._lower)).all(axis=1))
         torques[within] = offset[within, :TORQUES]
         self._solver.active[within] = 0
         failed = np.zeros(len(within), bool)
