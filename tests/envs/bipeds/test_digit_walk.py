@@ -42,6 +42,16 @@ def test_it_steps_forward_and_sideways_for_three_seconds_within_all_limits() -> 
     assert vector.metrics()["walking/saturated"] < 0.02
 
 
+def test_the_foot_that_stands_lies_on_a_slope() -> None:
+    vector, _ = walked(np.array([[0.6, 0.0, 0.0]]), 90, slope=(4.0, 4.0))
+    posture, stance = vector.world.controller.posture(), vector.gait.stance[0]
+    x, _, z = posture.feet[0, stance]
+    assert x > 0.5
+    assert abs(z - np.tan(np.radians(4)) * x) < 0.005
+    frame = vector.world.controller.dynamics.terms["frames"][0, stance]  # type: ignore[attr-defined]
+    np.testing.assert_allclose(frame[2, 0], np.sin(np.radians(4)), atol=0.01)
+
+
 @pytest.mark.slow
 def test_it_walks_for_nine_seconds_as_fast_as_commanded() -> None:
     vector, errors = walked(COMMANDS, 300)
