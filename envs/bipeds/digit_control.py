@@ -14,6 +14,7 @@ and weights are ours.
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import daqp
@@ -56,7 +57,8 @@ class WholeBody:
     def __init__(self, simulations: Simulations, mass_height: float) -> None:
         model, count = simulations.model, simulations.count
         self._simulations, self._torques = simulations, simulations.ctrl
-        self.dynamics = dynamics(model, count)
+        # A copy: who draws an episode gives its payload and ground to the model of the simulations.
+        self.dynamics = dynamics(copy.copy(model), count)
         self._mass = float(model.body_subtreemass[1])
         self._growth = -float(model.opt.gravity[2]) / mass_height
         self._arms = model.key("home").qpos[ARMS + 1].copy()

@@ -38,6 +38,7 @@ class RenderedBiped(gymnasium.Env[Any, Any]):
         seen = self.vector.begin_with(drawn)
         for name in ("geom_quat", "geom_friction", "body_mass"):
             getattr(self.model, name)[:] = self.vector.simulations.parameter(name)[0]
+        mujoco.mj_setConst(self.model, self.data)  # Else the floor is drawn level.
         self._show()
         return self._entries(seen), {}
 

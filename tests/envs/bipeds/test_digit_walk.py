@@ -73,8 +73,13 @@ def test_it_withstands_a_push_a_payload_and_a_slope() -> None:
 
 def test_it_is_found_by_name_and_drawn() -> None:
     environment = registry.environment("digit")
-    env = environment.make_rendered(environment.options())
+    env = environment.make_rendered(environment.options(slope=(5.0, 5.0), payload=(5.0, 5.0)))
     env.reset(seed=1)
+    rendered: Any = env
+    np.testing.assert_allclose(rendered.data.geom("floor").xmat[6], np.sin(np.radians(5)))
+    assert rendered.model.body_mass.sum() > 52
+    known = rendered.vector.world.controller.dynamics.model
+    np.testing.assert_allclose(known.body_mass.sum(), 47.925, atol=1e-3)
     env.step(env.action_space.sample())
     frame: Any = env.render()
     assert frame.std() > 0
