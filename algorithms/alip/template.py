@@ -14,15 +14,16 @@ from __future__ import annotations
 import numpy as np
 
 Array = np.ndarray
+Numbers = np.ndarray | float
 
 
-def later(position: Array, momentum: Array, rate: Array, seconds: Array) -> tuple[Array, Array]:
+def later(position: Array, momentum: Array, rate: Numbers, seconds: Numbers) -> tuple[Array, Array]:
     """Position [m] and momentum [m/s] after a time [s] without a step; `rate` is l [1/s]."""
     grown, moved = np.cosh(rate * seconds), np.sinh(rate * seconds)
     return grown * position + moved / rate * momentum, rate * moved * position + grown * momentum
 
 
-def placement(at_end: Array, wanted: Array, rate: Array, step_time: Array, softness: float = 0.0) -> Array:
+def placement(at_end: Array, wanted: Array, rate: Numbers, step_time: Numbers, softness: float = 0.0) -> Array:
     """Mass centre from the foot that lands [m], so that the next step of `step_time` ends with the momentum `wanted`.
 
     `at_end` is the momentum with which this step ends [m/s]; both (..., D). With a `softness` a in [0, 1) the error
@@ -35,7 +36,7 @@ def placement(at_end: Array, wanted: Array, rate: Array, step_time: Array, softn
     return placed
 
 
-def orbit_factor(rate: Array, step_time: Array) -> Array:
+def orbit_factor(rate: Numbers, step_time: Numbers) -> Array:
     """k = (l T / 2) coth(l T / 2): momentum at the end of a step over the mean speed, on the orbit of one step.
 
     On that orbit the mass centre moves from -u/2 to u/2, u being the mean speed times T. Asking for the mean speed
@@ -46,7 +47,7 @@ def orbit_factor(rate: Array, step_time: Array) -> Array:
     return factor
 
 
-def lateral_orbit(width: float | Array, rate: Array, step_time: Array) -> Array:
+def lateral_orbit(width: float | Array, rate: Numbers, step_time: Numbers) -> Array:
     """Momentum [m/s] at the end of a step on the left foot, of the orbit of two steps with feet `width` [m] apart.
 
     v_y = -(l W / 2) tanh(l T / 2), towards the right foot; on the right foot it is its negative.

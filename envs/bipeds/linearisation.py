@@ -191,7 +191,7 @@ def _solve(matrix: np.ndarray, aim: np.ndarray) -> tuple[np.ndarray, np.ndarray]
         found = np.linalg.solve(matrix, aim)
     except np.linalg.LinAlgError:
         found = np.stack([_solve_one(own, wanted) for own, wanted in zip(matrix, aim, strict=True)])
-    failed: np.ndarray = ~np.isfinite(found).all(axis=(1, 2))
+    failed = np.asarray(~np.isfinite(found).all(axis=(1, 2)))
     found[failed] = 0
     return found, failed
 

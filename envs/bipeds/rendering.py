@@ -53,14 +53,13 @@ class RenderedBiped(gymnasium.Env[Any, Any]):
         if self._renderer is None:
             if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
                 os.environ.setdefault("MUJOCO_GL", "egl")
-            size = {"width": WIDTH_PX, "height": HEIGHT_PX}
-            self._renderer = MujocoRenderer(self.model, self.data, camera_name="side", **size)
+            self._renderer = MujocoRenderer(self.model, self.data, width=WIDTH_PX, height=HEIGHT_PX, camera_name="side")
         return self._renderer.render("rgb_array")
 
     def close(self) -> None:
         """Release the pictures and the simulation."""
         if self._renderer is not None:
-            self._renderer.close()
+            self._renderer.close()  # type: ignore[no-untyped-call]
         self.vector.close()
 
     def _show(self) -> None:

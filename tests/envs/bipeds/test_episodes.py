@@ -42,7 +42,8 @@ class Walking:
         none = torch.zeros(self.vector.count)
         step = Step(torch.from_numpy(seen), none, none, none.bool())
         action, self.state, _ = self.policy.act(step, self.state, "walk")
-        return self.middle + self.half * action.numpy()
+        scaled: np.ndarray = self.middle + self.half * action.numpy()
+        return scaled
 
 
 def test_an_episode_is_truncated_after_exactly_300_decisions() -> None:
@@ -71,7 +72,7 @@ def test_equal_seeds_give_equal_episodes_and_others_do_not(name: str) -> None:
 
 @every_biped
 def test_a_saved_state_goes_on_to_the_bit(name: str) -> None:
-    options = dict(slope=(-3.0, 3.0), push=(5.0, 5.0), push_time=(0.1, 0.1), max_episode_steps=8)
+    options: dict[str, Any] = dict(slope=(-3.0, 3.0), push=(5.0, 5.0), push_time=(0.1, 0.1), max_episode_steps=8)
     one, other = made(name, **options), made(name, seed=9, **options)
     one.reset(), other.reset()
     for _ in range(4):

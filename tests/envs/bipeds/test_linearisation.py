@@ -38,7 +38,7 @@ def mass_center(model: Any, data: Any) -> Point:
     parts = [point(model, data, data.xipos[body], body) for body in range(1, model.nbody)]
     shares = model.body_mass[1:] / model.body_mass.sum()
     held = sum(share * part.held for share, part in zip(shares, parts, strict=True))
-    return Point(sum(share * part.jacobian for share, part in zip(shares, parts, strict=True)), held)  # type: ignore[arg-type]
+    return Point(sum(share * part.jacobian for share, part in zip(shares, parts, strict=True)), held)
 
 
 def turning(model: Any, body: int) -> np.ndarray:
