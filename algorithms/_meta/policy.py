@@ -55,12 +55,10 @@ class MetaPolicy:
 
     def settled(self, state: Recurrent, mode: str) -> Recurrent:
         """The memory with a z for the episode that begins."""
-        noise = torch.randn(state[-1].shape, generator=self.generator)
-        if mode == "prior":
-            return *state[:-1], noise
         if mode == MODES.evaluate and self.mean_latent:
-            noise = torch.zeros_like(noise)
-        return *state[:-1], drawn(self.belief(state), noise)
+            return *state[:-1], drawn(self.belief(state), torch.zeros_like(state[-1]))
+        noise = torch.randn(state[-1].shape, generator=self.generator)
+        return *state[:-1], noise if mode == "prior" else drawn(self.belief(state), noise)
 
     def belief(self, state: Recurrent) -> Tensor:
         """(B, 2Z)."""
