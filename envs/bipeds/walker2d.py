@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from spreeze.envs.bipeds._native.planar import linearisation
 from spreeze.envs.bipeds.inverse_kinematics import InverseKinematics
-from spreeze.envs.bipeds.linearisation import Feet, Linearisation
+from spreeze.envs.bipeds.linearisation import Feet
 from spreeze.envs.bipeds.robot import Robot, Servo
 
 FEET = Feet(links=(3, 6), point=0.1 - 0.06j, radius=0.0, flat=True)
@@ -34,7 +35,7 @@ def start(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, int]:
 ROBOT = Robot(
     model=Path(__file__).with_name("walker2d.xml"),
     controllers={
-        "linearisation": partial(Linearisation, feet=FEET, frequency=30.0),
+        "linearisation": partial(linearisation, feet=FEET, frequency=30.0),
         "inverse-kinematics": partial(InverseKinematics, feet=FEET, stiffness=1500.0, damping=40.0),
     },
     fields=("sensordata",),

@@ -1,6 +1,7 @@
-"""Digit's rigid-body terms and limits in C, through MuJoCo's own functions: `digit.c`, compiled on first use.
+"""What controllers compute at every tick in C: one library, compiled on first use.
 
-Without a C compiler, `digit_dynamics.py` does the same in NumPy, about twenty times as slowly.
+`digit.c` has Digit's rigid-body terms and limits, through MuJoCo's own functions, `planar.c` the linearisation of
+planar robots. Without a C compiler, `digit_dynamics.py` and `linearisation.py` do the same in NumPy, more slowly.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 from spreeze.compiling import DISABLE, compiled, compiler
 from spreeze.envs.bipeds.digit_dynamics import Dynamics
 
-SOURCE = Path(__file__).with_name("digit.c")
+SOURCES = [Path(__file__).with_name(name) for name in ("digit.c", "planar.c")]
 
 
 class NativeDynamics(Dynamics):
@@ -34,7 +35,7 @@ class NativeDynamics(Dynamics):
     def evaluate(self, positions: np.ndarray, velocities: np.ndarray) -> None:
         """As `Dynamics` says."""
         arrays = np.ascontiguousarray(positions), np.ascontiguousarray(velocities), self.sites, self.terms
-        self._library.digit_terms(*self._structures, ctypes.c_int64(len(self.terms)), *map(_pointer, arrays))
+        self._library.digit_terms(*self._structures, ctypes.c_int64(len(self.terms)), *map(pointer, arrays))
 
     def pose(
         self, stance: np.ndarray, wanted: np.ndarray, toes: np.ndarray, scale: np.ndarray, cone: np.ndarray
@@ -42,7 +43,7 @@ class NativeDynamics(Dynamics):
         """As `Dynamics` says."""
         arrays = self.terms, np.ascontiguousarray(stance, np.int64), wanted, toes, scale, cone, self.problems
         assert all(array.flags.c_contiguous for array in arrays)
-        self._library.digit_problems(ctypes.c_int64(len(self.terms)), *map(_pointer, arrays))
+        self._library.digit_problems(ctypes.c_int64(len(self.terms)), *map(pointer, arrays))
 
 
 def dynamics(model: Any, count: int) -> Dynamics:
@@ -57,11 +58,12 @@ def library() -> ctypes.CDLL | None:
     if os.environ.get(DISABLE) or compiler() is None:
         return None
     folder = Path(mujoco.__file__).parent
-    flags = ["-O3", f"-I{folder / 'include'}", *map(str, sorted(folder.glob("libmujoco*.so*")))]
+    flags = ["-O3", "-lm", f"-I{folder / 'include'}", *map(str, sorted(folder.glob("libmujoco*.so*")))]
     with suppress(OSError, subprocess.SubprocessError):
-        return ctypes.CDLL(str(compiled([SOURCE], flags, mujoco.__version__)))
+        return ctypes.CDLL(str(compiled(SOURCES, flags, mujoco.__version__)))
     return None
 
 
-def _pointer(array: np.ndarray) -> ctypes.c_void_p:
+def pointer(array: np.ndarray) -> ctypes.c_void_p:
+    """Where an array begins, for a call of the library."""
     return ctypes.c_void_p(array.ctypes.data)
