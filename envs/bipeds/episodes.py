@@ -9,8 +9,8 @@ import numpy as np
 from gymnasium.utils.seeding import np_random
 
 from spreeze.environment import Transition
+from spreeze.envs.bipeds._native.gait import gait
 from spreeze.envs.bipeds.conditions import DECISION_S, Conditions
-from spreeze.envs.bipeds.gait import Gait
 from spreeze.envs.bipeds.options import WalkingOptions
 from spreeze.envs.bipeds.robot import TICK_S, TICKS, Controller, Robot
 from spreeze.envs.bipeds.scheme import Scheme, World
@@ -42,7 +42,7 @@ class Bipeds:
         self._name, self._seed, self._robot, self._limit = name, np.array([seed]), robot, options.max_episode_steps
         self.simulations, self.count = simulations, simulations.count
         count = self.count
-        self.gait, self.conditions = Gait(robot, count), Conditions(robot, options, simulations)
+        self.gait, self.conditions = gait(robot, count), Conditions(robot, options, simulations)
         self._controller = make_controller(robot, options.controller, simulations)
         self.speed = np.zeros((count, 2))
         """(N, 2): of the base in the world, mean over the last `Robot.stride` step times [m/s]."""

@@ -1,7 +1,8 @@
-"""What controllers compute at every tick in C: one library, compiled on first use.
+"""What bipeds compute at every tick in C: one library, compiled on first use.
 
 `digit.c` has Digit's rigid-body terms and limits, through MuJoCo's own functions, `planar.c` the linearisation of
-planar robots. Without a C compiler, `digit_dynamics.py` and `linearisation.py` do the same in NumPy, more slowly.
+planar robots, `gait.c` the clock of all. Without a C compiler, `digit_dynamics.py`, `linearisation.py` and `gait.py` do
+the same in NumPy, more slowly.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -20,7 +22,7 @@ import numpy as np
 from spreeze.compiling import DISABLE, compiled, compiler
 from spreeze.envs.bipeds.digit_dynamics import Dynamics
 
-SOURCES = [Path(__file__).with_name(name) for name in ("digit.c", "planar.c")]
+SOURCES = [Path(__file__).with_name(name) for name in ("digit.c", "gait.c", "planar.c")]
 
 
 class NativeDynamics(Dynamics):
@@ -67,3 +69,10 @@ def library() -> ctypes.CDLL | None:
 def pointer(array: np.ndarray) -> ctypes.c_void_p:
     """Where an array begins, for a call of the library."""
     return ctypes.c_void_p(array.ctypes.data)
+
+
+def structure(values: Mapping[str, int | float | np.ndarray]) -> np.ndarray:
+    """A C structure of numbers and of addresses of arrays, which must stay where they are."""
+    kinds = [(name, float if isinstance(value, float) else np.int64) for name, value in values.items()]
+    numbers = [value.ctypes.data if isinstance(value, np.ndarray) else value for value in values.values()]
+    return np.array(tuple(numbers), np.dtype(kinds))

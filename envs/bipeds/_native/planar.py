@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spreeze.envs.bipeds._native import library, pointer
+from spreeze.envs.bipeds._native import library, pointer, structure
 from spreeze.envs.bipeds.chain import Motion
 from spreeze.envs.bipeds.linearisation import Feet, Linearisation
 from spreeze.envs.bipeds.robot import Counts, Posture, Reference
@@ -31,7 +30,7 @@ class NativeLinearisation(Linearisation):
         self._places, self._speeds = np.zeros((2, count, 3), complex)
         self._stance, self._wrong = np.zeros(count, np.int64), Counts(*np.zeros((2, count), bool))
         self._values = {**self._numbers(), **self._arrays()}
-        self._structure = _structure(self._values)
+        self._structure = structure(self._values)
         self._library, self._robots = library, pointer(self._structure)
 
     def _numbers(self) -> dict[str, int | float | np.ndarray]:
@@ -102,10 +101,3 @@ def linearisation(simulations: Simulations, feet: Feet, frequency: float) -> Lin
     if found is None or simulations.model.nbody - 1 > MOST_LINKS:
         return Linearisation(simulations, feet, frequency)
     return NativeLinearisation(found, simulations, feet, frequency)
-
-
-def _structure(values: Mapping[str, int | float | np.ndarray]) -> np.ndarray:
-    """A C structure of numbers and of addresses of arrays, which must stay where they are."""
-    kinds = [(name, float if isinstance(value, float) else np.int64) for name, value in values.items()]
-    numbers = [value.ctypes.data if isinstance(value, np.ndarray) else value for value in values.values()]
-    return np.array(tuple(numbers), np.dtype(kinds))
