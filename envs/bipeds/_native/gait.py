@@ -22,7 +22,7 @@ class NativeGait(Gait):
         self._refer = Reference(self.stance, self._swing, filtered[:, :, -1], filtered[:, :, -2], self._yaw)
         self._landed, self._slips = np.zeros((2, count), bool)
         self._posture: Posture | None = None
-        self._values = {
+        self._values: dict[str, int | float | np.ndarray] = {
             "count": count,
             "decisions": len(robot.low),
             "tick": TICK_S,

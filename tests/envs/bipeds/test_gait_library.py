@@ -15,10 +15,9 @@ compiles = pytest.mark.skipif(_native.library() is None, reason="no C compiler")
 
 def posture(random: np.random.Generator) -> Posture:
     """Feet that seldom touch the ground: now before half a step, now after it, now too late."""
-    point, feet = (COUNT, 3), (COUNT, 2, 3)
-    parts = [random.normal(size=shape) * 0.1 for shape in (*[point] * 6, feet, feet)]
+    points, feet = random.normal(size=(6, COUNT, 3)) * 0.1, random.normal(size=(2, COUNT, 2, 3)) * 0.1
     touches = random.uniform(0, 1, (COUNT, 2)) < 0.004
-    return Posture(*parts, np.where(touches, 50.0, 1.0))
+    return Posture(*points, *feet, np.where(touches, 50.0, 1.0))  # type: ignore[call-arg]
 
 
 def pair(robot: Robot) -> tuple[Gait, NativeGait]:
@@ -42,7 +41,8 @@ def test_references_memory_and_slips_are_those_of_numpy(name: str) -> None:
         seen, decision = posture(random), random.uniform(robot.low, robot.high, (COUNT, len(robot.low)))
         before = plain.stance.copy()
         if tick % 30 == 0:
-            plain.decide(decision), native.decide(decision)
+            plain.decide(decision)
+            native.decide(decision)
         for left, right in zip(plain.advance(seen), native.advance(seen), strict=True):
             np.testing.assert_allclose(right, left, rtol=1e-12, atol=1e-11)
         slip = plain.slips(seen)
