@@ -68,9 +68,6 @@ def test_a_gait_goes_on_to_the_bit_from_its_memory() -> None:
             np.testing.assert_array_equal(left, right)
 
 
-def test_without_a_compiler_numpy_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SPREEZE_NO_NATIVE", "1")
-    _native.library.cache_clear()
+@pytest.mark.usefixtures("no_library")
+def test_without_a_library_numpy_does_it() -> None:
     assert type(gait(rabbit.ROBOT, 1)) is Gait
-    monkeypatch.undo()
-    _native.library.cache_clear()

@@ -77,10 +77,7 @@ def test_torques_for_accelerations_are_those_of_numpy(name: str) -> None:
         np.testing.assert_allclose(right, left, atol=1e-10)
 
 
-def test_without_a_compiler_numpy_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("no_library")
+def test_without_a_library_numpy_does_it() -> None:
     robot, feet = PLANAR["rabbit"]
-    monkeypatch.setenv("SPREEZE_NO_NATIVE", "1")
-    _native.library.cache_clear()
     assert type(linearisation(simulations(robot, 1), feet, 40.0)) is Linearisation
-    monkeypatch.undo()
-    _native.library.cache_clear()
