@@ -125,6 +125,7 @@ class Linearisation:
         wanted = np.zeros((count, 3, self._outputs))
         wanted[:, :, 0], wanted[:, :, 1] = reference.pitch, reference.height
         wanted[:, :, 2:4] = reference.swing[:, :, ::2]
+        wanted[:, 0, 4:] = reference.tilt[:, None]
         error, slope = wanted[:, 0] - value, wanted[:, 1] - rate
         found: np.ndarray = wanted[:, 2] + self._stiffness * error + self._damping * slope
         return found
