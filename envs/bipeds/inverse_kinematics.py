@@ -48,7 +48,9 @@ class InverseKinematics(Linearisation):
         ankles = feet + self._ankle
         knee, thigh = self._leg(ankles)
         hip = thigh - reference.pitch[:, :1]
-        parts = [hip, knee] + ([-reference.pitch[:, :1] - hip - knee] if self._feet.flat else [])
+        parts = [hip, knee] + (
+            [reference.tilt[:, None] - reference.pitch[:, :1] - hip - knee] if self._feet.flat else []
+        )
         return np.stack(parts, axis=2).reshape(len(rows), -1)
 
     def _leg(self, ankles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

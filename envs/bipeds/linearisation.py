@@ -133,6 +133,7 @@ class Linearisation:
         aims = self._aims
         aims[:, :, 0], aims[:, :, 1] = reference.pitch, reference.height
         aims[:, :, 2:4] = reference.swing[:, :, ::2]
+        aims[:, 0, 4:] = reference.tilt[:, None]
 
     def torques(self, stance: np.ndarray, accelerations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Torques with which the outputs accelerate as wanted (N, outputs), and where there are none (N,).

@@ -16,8 +16,10 @@ struct gait {
     double *heading;
     const double *heading_rate;
     double *filter, *swing, *yaw;
+    const double *incline;
+    double *height, *tilt;
     uint8_t *landed, *slips;
-    const double *force, *feet_velocity;
+    const double *force, *feet_velocity, *feet, *mass_center, *mass_velocity;
 };
 
 static double phase(const struct gait *g, int64_t n)
@@ -108,15 +110,37 @@ static void swing(const struct gait *g, int64_t n)
     if (late > 0) to[2] -= g->late_speed * late, to[5] = -g->late_speed, to[8] = 0;
 }
 
+/* How far ahead a vector of the world reaches. */
+static double ahead(const struct gait *g, int64_t n, const double *vector)
+{
+    return g->decisions == 3 ? vector[0] : cos(g->heading[n]) * vector[0] + sin(g->heading[n]) * vector[1];
+}
+
+/* Swing foot and base are above the plane through the stance foot. */
+static void along_ground(const struct gait *g, int64_t n)
+{
+    const double incline = g->incline[n], *stands = g->feet + 3 * (2 * n + g->stance[n]), *center = g->mass_center + 3 * n;
+    const double from_foot[3] = {center[0] - stands[0], center[1] - stands[1], 0};
+    const double moving[3] = {ahead(g, n, from_foot), ahead(g, n, g->mass_velocity + 3 * n), 0};
+    double *to = g->swing + 9 * n;
+    for (int i = 0; i < 3; i++) {
+        g->height[3 * n + i] = g->filter[(3 * n + i + 1) * g->decisions - 1] + incline * moving[i];
+        to[3 * i + 2] += incline * (ahead(g, n, to + 3 * i) + moving[i]);
+    }
+    g->tilt[n] = -atan(incline);
+}
+
 /* References of this tick. */
 void gait_refer(const struct gait *g)
 {
     for (int64_t n = 0; n < g->count; n++) {
         filter(g, n);
         swing(g, n);
-        if (g->decisions == 3) continue;
-        g->heading[n] += g->tick * g->heading_rate[n];
-        g->yaw[3 * n] = g->heading[n], g->yaw[3 * n + 1] = g->heading_rate[n];
+        if (g->decisions > 3) {
+            g->heading[n] += g->tick * g->heading_rate[n];
+            g->yaw[3 * n] = g->heading[n], g->yaw[3 * n + 1] = g->heading_rate[n];
+        }
+        along_ground(g, n);
     }
 }
 

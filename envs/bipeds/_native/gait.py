@@ -12,6 +12,9 @@ from spreeze.envs.bipeds.gait import Gait
 from spreeze.envs.bipeds.robot import TICK_S, Posture, Reference, Robot
 from spreeze.envs.bipeds.trajectories import LIFTS
 
+SEEN = ("force", "feet_velocity", "feet", "mass_center", "mass_velocity")
+"""Of a posture, in the order of `struct gait`."""
+
 
 class NativeGait(Gait):
     """`Gait` whose ticks the library takes; its memory is the same."""
@@ -19,7 +22,8 @@ class NativeGait(Gait):
     def __init__(self, library: ctypes.CDLL, robot: Robot, count: int) -> None:
         super().__init__(robot, count)
         filtered = self._filter.value
-        self._refer = Reference(self.stance, self._swing, filtered[:, :, -1], filtered[:, :, -2], self._yaw)
+        height, tilt = np.zeros((count, 3)), np.zeros(count)
+        self._refer = Reference(self.stance, self._swing, height, filtered[:, :, -2], self._yaw, tilt)
         self._landed, self._slips = np.zeros((2, count), bool)
         self._posture: Posture | None = None
         self._values: dict[str, int | float | np.ndarray] = {
@@ -45,10 +49,12 @@ class NativeGait(Gait):
             "filter": filtered,
             "swing": self._swing,
             "yaw": self._yaw,
+            "incline": self.incline,
+            "height": height,
+            "tilt": tilt,
             "landed": self._landed,
             "slips": self._slips,
-            "force": 0,
-            "feet_velocity": 0,
+            **dict.fromkeys(SEEN, 0),
         }
         self._structure = structure(self._values)
         self._library, self._gait = library, pointer(self._structure)
@@ -70,7 +76,7 @@ class NativeGait(Gait):
     def _look_at(self, posture: Posture) -> None:
         """Let the library read this one; controllers write theirs into the same arrays again and again."""
         if posture is not self._posture:
-            for name in ("force", "feet_velocity"):
+            for name in SEEN:
                 array = getattr(posture, name)
                 assert array.flags.c_contiguous and array.dtype == np.float64
                 self._structure[name] = array.ctypes.data

@@ -33,7 +33,8 @@ def reference(robot: Robot, random: np.random.Generator) -> Reference:
     """On either foot, near standing upright."""
     pitch, height, yaw = random.normal(size=(3, STATES, 3)) * 0.1
     height[:, 0] += robot.height
-    return Reference(random.integers(0, 2, STATES), random.normal(size=(STATES, 3, 3)) * 0.1, height, pitch, yaw * 0)
+    swing, tilt = random.normal(size=(STATES, 3, 3)) * 0.1, random.normal(size=STATES) * 0.1
+    return Reference(random.integers(0, 2, STATES), swing, height, pitch, yaw * 0, tilt)
 
 
 @compiles
