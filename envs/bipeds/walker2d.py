@@ -15,7 +15,7 @@ from spreeze.envs.bipeds.robot import Robot, Servo
 FEET = Feet(links=(3, 6), point=0.05 - 0.06j, radius=0.0, flat=True)
 """The point is 0.05 m ahead of the ankle, a quarter of the sole: around it, a leg behind reaches as far as one ahead,
 within the 45 degrees of the ankle."""
-STANDING = (-0.24, 0.7, -0.46)
+STANDING = (-0.33, 0.7, -0.37)
 """Hip, knee and ankle of the leg that stands, of a new episode [rad]."""
 SWINGING = (-0.29, 0.9, -0.61)
 """Of the other one."""
