@@ -110,7 +110,7 @@ def test_the_planner_differs_from_ppo_in_its_settings_alone() -> None:
     changed = {
         f.name for f in dataclasses.fields(PPOConfig) if getattr(ALIPConfig(), f.name) != getattr(PPOConfig(), f.name)
     }
-    assert changed == {"discount", "horizon", "initial_log_std"}
+    assert changed == {"discount", "horizon", "initial_log_std", "learning_rate"}
 
 
 @pytest.mark.slow
