@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 import viser
 import websockets.asyncio.server
-from viser import _messages
 
 from spreeze.errors import SpreezeError
+from spreeze.viewer.incoming import MOST_BYTES, Incoming
 
 HOST = "127.0.0.1"
 FIRST_PORT = 8080
@@ -23,7 +23,7 @@ NAMES = (HOST, "localhost", "::1")
 
 
 def open_server(port: int | None, title: str) -> viser.ViserServer:
-    """A server on `port`, or on the next one that is free.
+    """A server on `port`, or on the next one that is free, which takes from pages what `Incoming` lets through.
 
     Raises:
         SpreezeError: there is none, or the library is one whose requests cannot be checked.
@@ -33,8 +33,7 @@ def open_server(port: int | None, title: str) -> viser.ViserServer:
     if not checks:
         server.stop()
         raise SpreezeError(f"viser {viser.__version__} takes requests that were not checked; install viser 1.1")
-    # Whoever asks for it would have the page published by a server on the internet.
-    server._websock_server.unregister_handler(_messages.ShareUrlRequest)
+    server._websock_server._message_class = Incoming(server.gui)  # type: ignore[assignment]
     server.gui.configure_theme(show_share_button=False, show_logo=False, control_width="medium")
     return server
 
@@ -85,7 +84,7 @@ def _checked_requests() -> Iterator[list[None]]:
             return process_request(connection, request)
 
         checks.append(None)
-        return serve(*args, process_request=check, **options)
+        return serve(*args, process_request=check, **options | {"max_size": MOST_BYTES})
 
     websockets.asyncio.server.serve = checked_serve  # type: ignore[assignment, misc]
     try:
