@@ -3,36 +3,65 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
+import msgpack
 import viser
 from viser import _messages
+from websockets.asyncio.server import ServerConnection
 
 MOST_BYTES = 1 << 16
 """Of a message from a page."""
-TAKEN = (_messages.GuiUpdateMessage, _messages.CommandTriggerMessage, _messages.ViewerCameraMessage)
+TAKEN = ("GuiUpdateMessage", "CommandTriggerMessage", "ViewerCameraMessage")
 
 
-class Incoming:
-    """Takes the place of viser's class of messages, which has pages set any attribute of a control to anything."""
+class Gate:
+    """Stands between pages and a server; nothing passes before the server's `gui` is known."""
 
-    def __init__(self, gui: viser.GuiApi) -> None:
-        self._controls = gui._gui_input_handle_from_uuid
+    def __init__(self) -> None:
+        self.used = False
+        self.gui: viser.GuiApi | None = None
 
-    def deserialize(self, data: bytes) -> _messages.Message | None:
-        """The message, if a page of this viewer may send it; else None, which nobody handles."""
+    def passed(self, data: str | bytes) -> bytes | None:
+        """The message, if a page may send it, with its number moved into the limits of its control; else None.
+
+        viser itself would have pages set any attribute of a control to anything.
+        """
         try:
-            message = _messages.Message.deserialize(data)
-            if not isinstance(message, TAKEN):
+            assert isinstance(data, bytes)
+            message = msgpack.unpackb(data)
+            if message["type"] not in TAKEN:
                 return None
-            if isinstance(message, _messages.GuiUpdateMessage):
-                if message.updates.keys() != {"value"}:
-                    return None
-                handle: Any = self._controls[message.uuid]
-                message.updates = {"value": admitted(handle._impl.value, handle._impl.props, message.updates["value"])}
-            return message
+            _messages.Message.deserialize(data)
+            if message["type"] == "GuiUpdateMessage":
+                message["updates"] = self._admitted(message["uuid"], message["updates"])
+            packed: bytes = msgpack.packb(message)
+            return packed
         except Exception:  # whatever malformed bytes raise
             return None
+
+    def _admitted(self, control: str, updates: Mapping[str, object]) -> Mapping[str, object]:
+        if updates.keys() != {"value"}:
+            raise ValueError("only a value may be set")
+        gui: Any = self.gui
+        handle = gui._gui_input_handle_from_uuid[control]._impl
+        return {"value": admitted(handle.value, handle.props, updates["value"])}
+
+
+class CheckedConnection(ServerConnection):
+    """A connection from which only that is received which passes the gate."""
+
+    def __init__(self, gate: Gate, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._gate = gate
+
+    async def recv(self, decode: bool | None = None) -> bytes:
+        """The next message that may act."""
+        while True:
+            passed = self._gate.passed(await super().recv(decode))
+            if passed is not None:
+                return passed
 
 
 def admitted(current: object, limits: Any, value: object) -> object:

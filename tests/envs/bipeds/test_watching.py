@@ -126,7 +126,7 @@ def test_what_is_shown_follows_the_robot(name: str) -> None:
     foot = vector.world.controller.posture().feet[0, vector.gait.stance[0]]
     np.testing.assert_allclose(stance.position[:2], foot[:2])
     np.testing.assert_allclose(stance.position[2], np.tan(np.radians(5)) * foot[0])
-    assert list(overlay.charts)[0] == "forward speed [m/s]" and len(overlay.charts) == (3 if name == "digit" else 1)
+    assert next(iter(overlay.charts)) == "forward speed [m/s]" and len(overlay.charts) == (3 if name == "digit" else 1)
     assert overlay.charts["forward speed [m/s]"] == {
         "commanded": vector.conditions.command[0, 0],
         "actual": pytest.approx(vector.speed[0, 0]),
