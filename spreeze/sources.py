@@ -1,6 +1,6 @@
 """The default source and evaluation: environments stepped with a policy."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -151,7 +151,8 @@ class EnvironmentSource:
 def evaluate_episodes(setup: EvaluationSetup) -> Evaluation:
     """Run `setup.episodes` whole episodes side by side, one per environment; metrics are means over them."""
     envs = setup.make_envs(setup.episodes, setup.seed)
-    rollout, metrics = Rollout(envs, setup.policy), getattr(envs, "metrics", dict)
+    rollout = Rollout(envs, setup.policy)
+    metrics: Callable[[], Mapping[str, np.ndarray]] = getattr(envs, "metrics", dict)
     log, results = EpisodeLog(setup.episodes), dict[int, tuple[float, int, dict[str, float]]]()
     while len(results) < setup.episodes:
         moment = rollout.step(setup.mode)

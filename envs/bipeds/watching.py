@@ -11,7 +11,7 @@ from spreeze.environment import Marker
 from spreeze.envs.bipeds.conditions import PUSH_S
 from spreeze.envs.bipeds.planning import Planning
 from spreeze.envs.bipeds.robot import TICK_S, Posture
-from spreeze.envs.bipeds.scheme import Scheme, World
+from spreeze.envs.bipeds.scheme import World
 from spreeze.envs.native.batch import BatchSimulations
 
 LANDING, STANDING = (217, 119, 6), (37, 99, 235)
@@ -54,7 +54,7 @@ def direction(degrees: float, heading: float) -> tuple[float, float]:
     return math.cos(angle), math.sin(angle)
 
 
-def footsteps(world: World, scheme: Scheme) -> Mapping[str, Marker]:
+def footsteps(world: World, scheme: object) -> Mapping[str, Marker]:
     """Where robot 0 stands, and where its swing foot is to land if its policy plans that; on the ground."""
     posture, stance = world.controller.posture(), int(world.gait.stance[0])
     foot = posture.feet[0, stance]

@@ -56,7 +56,7 @@ class CheckedConnection(ServerConnection):
         super().__init__(*args, **options)
         self._gate = gate
 
-    async def recv(self, decode: bool | None = None) -> bytes:
+    async def recv(self, decode: bool | None = None) -> Any:
         """The next message that may act."""
         while True:
             passed = self._gate.passed(await super().recv(decode))
