@@ -2,16 +2,19 @@
 
     python benchmarks/bipeds.py speed --env rabbit walker2d-alip
     python benchmarks/bipeds.py walk runs/walker runs/planner
+    python benchmarks/bipeds.py walk runs/planner --controller inverse-kinematics
     python benchmarks/bipeds.py robust runs/walker runs/planner runs/joints --figure docs/figures/rabbit-robust.png
 
 Runs are folders of `spreeze run`, of one robot each: the ALIP walker (`--algo alip_walker`), a planner, an end-to-end
-policy. Policies act as in an evaluation. `walk` and `robust` write `walk.json` and `robust.json` into `--out`.
+policy. Policies act as in an evaluation; `--controller` has another controller track what they decide, without training
+them for it. `walk` and `robust` write `walk.json` and `robust.json` into `--out`.
 Intervals are of means over episodes, by bootstrap; `robust` draws runs of one algorithm and environment, then episodes.
 """
 
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,7 @@ from bipeds_walk import walk
 from rich.console import Console
 from rich.progress import track
 
-from spreeze.measure import Trained, load_policy
+from spreeze.measure import Trained, load_policy, with_environment
 from spreeze.statistics import bootstrap, mean
 
 SPEEDS = {"rabbit": (-0.5, 1.2), "walker2d": (-0.5, 1.5), "digit": (-0.3, 0.8)}
@@ -66,9 +69,9 @@ def root(squares: Sequence[float]) -> float:
     return float(np.sqrt(np.mean(squares))) if squares else float("nan")
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print a table, write the numbers."""
-    options = arguments()
+    options = arguments(argv)
     if options.what == "speed":
         speed_table(options.env, options.robots, options.seconds)
         return
@@ -77,6 +80,9 @@ def main() -> None:
     for run in track(options.runs, "measuring", console=console):
         trained = load_policy(run, options.which)
         label = f"{trained.settings.algo} on {trained.settings.env}"
+        if options.controller is not None:
+            trained = replace(trained, settings=with_environment(trained.settings, controller=options.controller))
+            label += f", {options.controller}"
         if options.what == "walk":
             results[f"{label}, {run.name}"] = tracking(trained, options.episodes, options.seed)
             console.print(f"{label}, {run.name}", results[f"{label}, {run.name}"])
@@ -92,7 +98,7 @@ def main() -> None:
         figure(results, options.figure)
 
 
-def arguments() -> argparse.Namespace:
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """What was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="what", required=True)
@@ -107,8 +113,9 @@ def arguments() -> argparse.Namespace:
         command.add_argument("--seed", type=int, default=1_000)
         command.add_argument("--which", choices=("best", "latest"), default="best")
         command.add_argument("--out", type=Path, default=Path("runs/bipeds"))
+        command.add_argument("--controller", help="of the robot, instead of the one that the run was trained with")
         command.add_argument("--figure", type=Path)
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":

@@ -129,10 +129,10 @@ class Bipeds:
         """Release what the simulations hold."""
         self.simulations.close()
 
-    def metrics(self) -> dict[str, float]:
-        """Shares of ticks, over all episodes under way or just over, in which torques saturated, and so on."""
-        total = self.counts.sum(axis=0)
-        return {f"walking/{name}": float(total[1 + i] / max(total[0], 1)) for i, name in enumerate(COUNTED[1:])}
+    def metrics(self) -> dict[str, np.ndarray]:
+        """Shares (N,) of the ticks of episodes under way or just over in which torques saturated, and so on."""
+        shares = self.counts[:, 1:] / np.maximum(self.counts[:, :1], 1)
+        return {f"walking/{name}": shares[:, place] for place, name in enumerate(COUNTED[1:])}
 
     def begin_with(self, seed: int) -> np.ndarray:
         """Begin an episode from this very seed in every environment; return the observations (N, O)."""
