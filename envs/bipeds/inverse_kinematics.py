@@ -2,8 +2,8 @@
 
 It knows lengths and no masses. Torques are Kp (q_d - q) + Kd (q_d' - q'), with the angles at which the feet would be
 where they are meant to be, and the rates with which they would move as they are meant to; the foot that stands stays
-where it is horizontally. The ankle of a sole that carries force balances it, so that the centre of pressure stays at the
-template's point. Ours; the literature has such controllers without the numbers.
+where it is horizontally. The ankle of a sole that carries force balances it, so that the centre of pressure stays at
+the template's point. Ours; the literature has such controllers without the numbers.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class InverseKinematics(Linearisation):
         return Counts(saturated, np.zeros(len(torques), bool))
 
     def _balance(self, torques: np.ndarray, stance: np.ndarray, force: np.ndarray) -> None:
-        """Ankles of soles that stand: the force (N, 2) times its distance ahead of the ankle, horizontal force left out."""
+        """Ankles of soles that stand: the force (N, 2) times its distance ahead, without the horizontal force."""
         rows, ankles = self._rows, 2 + 3 * stance
         carried = force[rows, stance]
         balanced = self._feet.point.real * carried

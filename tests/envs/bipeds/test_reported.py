@@ -60,7 +60,7 @@ def test_a_run_is_measured_with_another_controller(run: Path, bipeds: Any, tmp_p
         [(name, result)] = json.loads((tmp_path / "walk.json").read_text()).items()
         found[name] = result
     usual, other = found.values()
-    assert list(found) == ["alip_walker on rabbit, run", "alip_walker on rabbit, run, inverse-kinematics"]
+    assert list(found) == ["alip_walker on rabbit, run", "alip_walker on rabbit, inverse-kinematics, run"]
     assert usual["survived"][0] == other["survived"][0] == 1.0
     assert usual["rms"][0] != other["rms"][0] < 0.3
     assert load_settings(run / "config.yaml").environment.controller == "auto"  # type: ignore[attr-defined]
