@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from spreeze.environment import Environment
+from spreeze.environment import Environment, Sketch
 from spreeze.envs.native import load_model, simulate
 from spreeze.envs.native.task import Task
 from spreeze.envs.native.vector import NativeVector
@@ -29,6 +29,8 @@ class Family:
     """(model, rows (K, ...) of tasks) -> values (K, ...) of fields of `MjModel`."""
     timestep: float | None = None
     """Of the physics [s]; None: the model's own."""
+    sketch: Sketch | None = None
+    """How its tasks are drawn."""
 
     def environment(self, name: str, summary: str) -> Environment:
         """The plug-in."""
@@ -47,6 +49,7 @@ class FamilyVector(NativeVector):
 
     def __init__(self, name: str, family: Family, options: FamilyOptions, count: int, seed: int) -> None:
         self.assignment, self._parameters = Assignment(family.tasks, options.tasks, count), family.parameters
+        self.sketch = family.sketch
         task = family.task(self.assignment.values)
         self._model = load_model(task)
         if family.timestep is not None:
