@@ -1,6 +1,6 @@
 """How long PEARL takes for one iteration's worth of work on the point robot, ours beside its published code.
 
-python benchmarks/meta_speed.py --oyster PATH [--context-episodes 3,32] [--quick] [--json FILE]
+python benchmarks/meta_speed.py --oyster PATH [--context-episodes 3,32] [--precision bfloat16] [--quick] [--json FILE]
 
 PATH is a checkout of https://github.com/katerakelly/oyster at commit 44e20fd. Each side is a process with one thread
 on one core: peers/oyster.py and meta_speed_ours.py; one works while the other waits, in turn, several times. Networks,
@@ -93,12 +93,12 @@ def table(paces: Sequence[Pace]) -> Table:
     return found
 
 
-def measured(peer: Sequence[str], context_episodes: int, counts: Counts) -> Pace:
+def measured(peer: Sequence[str], context_episodes: int, counts: Counts, precision: str = "float32") -> Pace:
     """Start both sides and time them; `peer` is the command of the other."""
     size = ["--context-episodes", str(context_episodes)]
     with ExitStack() as stack:
         other = stack.enter_context(Side([*peer, *size], 1))
-        own = stack.enter_context(Side([str(HERE / "meta_speed_ours.py"), *size], 1))
+        own = stack.enter_context(Side([str(HERE / "meta_speed_ours.py"), *size, "--precision", precision], 1))
         return compare(other, own, counts, context_episodes)
 
 
@@ -107,6 +107,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--oyster", type=Path, required=True, help="checkout of oyster")
     parser.add_argument("--context-episodes", default="3,32", help="episodes of a context, one after the other")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32", help="of ours")
     parser.add_argument("--quick", action="store_true", help="a few minutes")
     parser.add_argument("--json", type=Path, help="file for all measurements")
     args = parser.parse_args()
@@ -116,7 +117,7 @@ def main() -> int:
     counts, paces = QUICK if args.quick else FULL, list[Pace]()
     try:
         for episodes in map(int, args.context_episodes.split(",")):
-            paces.append(on_cores(1, lambda n=episodes: measured(peer, n, counts)))  # type: ignore[arg-type,misc]
+            paces.append(on_cores(1, lambda n=episodes: measured(peer, n, counts, args.precision)))  # type: ignore[arg-type,misc]
     except (ValueError, RuntimeError) as error:
         parser.exit(1, f"{error}\n")
     Console().print(table(paces))

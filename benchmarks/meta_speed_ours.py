@@ -10,6 +10,7 @@ import torch
 from peers import oyster
 
 from spreeze import registry
+from spreeze.algorithms._passes import Precision
 from spreeze.algorithms.pearl import ALGORITHM, PEARLConfig
 from spreeze.contract import EnvironmentSpec, LearnerSetup, SourceSetup
 from spreeze.learning import Batches, JointUpdates, MetricMeans
@@ -25,7 +26,7 @@ STREAMS = 16
 class Ours:
     """The stage of PEARL with its store, learner and source, and some meta-episodes of every task."""
 
-    def __init__(self, context_episodes: int) -> None:
+    def __init__(self, context_episodes: int, precision: Precision = "float32") -> None:
         env = registry.environment("point-robot-sparse")
         options = env.options()
         config = PEARLConfig(
@@ -36,6 +37,7 @@ class Ours:
             tasks_per_update=oyster.META_BATCH,
             learning_rate=3e-4,
             polyak_rate=0.005,
+            precision=precision,
         )
         spaces, tasks = env.make_vector(options, 1, 0), env.tasks(options) if env.tasks else None
         spec = EnvironmentSpec(spaces.observation_space, spaces.action_space, tasks=tasks)
@@ -85,9 +87,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--context-episodes", type=int, default=3)
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    oyster.serve(Ours(args.context_episodes))
+    oyster.serve(Ours(args.context_episodes, args.precision))
 
 
 if __name__ == "__main__":

@@ -105,6 +105,19 @@ def test_the_explorer_is_paid_the_reward_and_lambda_times_the_intrinsic_one(
         torch.testing.assert_close(rewards[-1], rows.reward + weight * intrinsic)
 
 
+def test_half_the_precision_moves_the_policies_alike() -> None:
+    moved: list[Mapping[str, Tensor]] = []
+    for precision in ("float32", "bfloat16"):
+        learner = part(MetaCUREConfig(**{**vars(SMALL), "hidden": (64, 64), "precision": precision}))
+        before = {name: one.clone() for name, one in weights(learner).items()}
+        learner.update({"episodes": batch()})
+        moved.append({name: one - before[name] for name, one in weights(learner).items()})
+    for name in ("exploiter", "explorer", "explorer_critic"):
+        wanted, found = (one[name] for one in moved)
+        assert torch.nn.functional.cosine_similarity(wanted, found, dim=0) > 0.9
+        assert not torch.equal(wanted, found)
+
+
 def test_on_a_constant_reward_the_value_becomes_its_discounted_sum() -> None:
     config = MetaCUREConfig(**{**vars(SMALL), "temperature": 1e-6, "discount": 0.5, "polyak_rate": 0.2})
     learner, given = part(config, rows=96), dict(batch())

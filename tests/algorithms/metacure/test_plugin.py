@@ -151,6 +151,7 @@ def test_one_task_is_refused(name: str) -> None:
     ("options", "complaint"),
     [
         ({"latent": 0}, "--latent 0"),
+        ({"context_steps": -1}, "--context-steps -1"),
         ({"prior_share": 1.5}, "--prior-share 1.5"),
         ({"temperature": 0.0}, "--temperature"),
     ],
