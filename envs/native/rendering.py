@@ -60,8 +60,9 @@ class RenderedSimulation(gymnasium.Env[Any, Any]):
         if self._renderer is None:
             if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
                 os.environ.setdefault("MUJOCO_GL", "egl")
-            size = {"width": WIDTH_PX, "height": HEIGHT_PX}
-            self._renderer = MujocoRenderer(self.model, self.data, camera_name=self._camera, **size)
+            self._renderer = MujocoRenderer(
+                self.model, self.data, width=WIDTH_PX, height=HEIGHT_PX, camera_name=self._camera
+            )
         return self._renderer.render("rgb_array")
 
     def close(self) -> None:

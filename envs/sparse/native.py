@@ -73,7 +73,7 @@ class FamilyVector(NativeVector):
     @property
     def seconds(self) -> float:
         """Simulated time of a step."""
-        return self._seconds
+        return float(self._seconds)
 
     def state(self) -> Mapping[str, np.ndarray]:
         """As `NativeVector` says, and the tasks."""

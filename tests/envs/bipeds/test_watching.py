@@ -142,7 +142,7 @@ def test_forward_is_where_the_robot_heads() -> None:
     assert charts["forward speed [m/s]"]["actual"] == pytest.approx(0.7)
     assert charts["speed to the left [m/s]"]["actual"] == pytest.approx(-0.1)
     env.push(10.0, 0.0)
-    np.testing.assert_allclose(env._simulations._force, (0.0, 200.0), atol=1e-9)
+    np.testing.assert_allclose(env.simulations._force, (0.0, 200.0), atol=1e-9)
 
 
 def test_the_control_pushes_within_its_limits() -> None:
