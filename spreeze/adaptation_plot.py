@@ -191,7 +191,7 @@ def draw_widths(axes: Axes, deviation: np.ndarray, ends: list[int], colours: np.
     for task, colour in enumerate(colours):
         axes.plot(widths[:, task], color=colour, linewidth=0.6, alpha=0.7)
     axes.plot(np.median(widths, axis=1), color="black", linewidth=1.5)
-    for end in ends[1:-1]:
+    for end in (end for end in ends if 0 < end < len(widths) - 1):
         axes.axvline(end, color="#999999", linewidth=0.6, linestyle=":")
     axes.set_ylim(bottom=0)
     axes.tick_params(labelsize=6)
