@@ -227,5 +227,5 @@ def _angles(rotations: np.ndarray) -> np.ndarray:
 
 def _empty(count: int) -> Posture:
     point, feet = (count, 3), (count, 2, 3)
-    shapes = (point, point, point, point, point, point, feet, feet, (count, 2))
+    shapes = (point, point, point, point, point, point, feet, feet, (count, 2), (count, 2))
     return Posture(*(np.zeros(shape) for shape in shapes))

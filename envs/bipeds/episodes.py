@@ -191,7 +191,9 @@ class Bipeds:
         self.scheme.begin(indices)
 
     def _stand(self, indices: np.ndarray, stance: np.ndarray) -> None:
-        """Lower or lift robots until the foot that stands is at the ground, and the other not below it."""
+        """Lay soles along the ground; lower or lift robots until a foot is at it, and the other not below it."""
+        for ankle in self._robot.ankles:
+            self.simulations.qpos[indices, ankle] -= self.conditions.slope[indices]
         feet = self._controller.posture().feet[indices]
         above = feet[:, :, 2] - self._robot.sole - self.conditions.ground(indices, feet[:, :, 0])
         self.simulations.qpos[indices, self._robot.vertical] -= above.min(axis=1)

@@ -1,7 +1,8 @@
 """The clock of walking: phase, change of stance, and from decisions to references. N robots, one tick at a time.
 
-Nobody measures the ground's slope. It is learned from how much higher each foothold is than the one before, and swing
-foot and base move along a plane of that incline. There the template keeps its equations, with H measured vertically.
+Nobody measures the ground's slope. Round feet learn it from how much higher each foothold is than the one before; a
+flat sole that stands tells it by its pitch. Swing foot and base move along a plane of that incline. There the template
+keeps its equations, with H measured vertically.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ RUN = 0.1
 STEEPEST = 0.3
 """Incline that is believed at most, rise over run."""
 
+TURN = 0.1
+"""By how much a sole changes the incline at most; one that is turned further may stand on its edge."""
+
 
 def learned(incline: np.ndarray, run: np.ndarray, rise: np.ndarray) -> np.ndarray:
     """(K,): what the incline is taken for after a foothold `run` (K,) ahead of the last one and `rise` above it [m].
@@ -41,6 +45,12 @@ def learned(incline: np.ndarray, run: np.ndarray, rise: np.ndarray) -> np.ndarra
     """
     found: np.ndarray = incline + run * (rise - incline * run) / (run * run + RUN * RUN)
     return found.clip(-STEEPEST, STEEPEST)
+
+
+def below(pitch: np.ndarray) -> np.ndarray:
+    """(K,): incline of the ground below soles that lie on it with a `pitch` (K,) [rad]."""
+    found: np.ndarray = np.clip(-np.tan(pitch), -STEEPEST, STEEPEST)
+    return found
 
 
 class Gait:
@@ -58,6 +68,8 @@ class Gait:
         """(N, 3): with which velocity it left [m/s]."""
         self.heading, self.heading_rate = np.zeros(count), np.zeros(count)
         """(N,): where forward is [rad], and how it turns [rad/s]."""
+        self.pressure = np.zeros(count)
+        """(N,): as `Reference` has it, decided anew with every decision."""
         self.incline = np.zeros(count)
         """(N,): of the ground along the heading, rise over run, as it is learned."""
         self._swing, self._yaw = np.zeros((count, 3, 3)), np.zeros((count, 3))
@@ -79,9 +91,13 @@ class Gait:
         return phase
 
     def begin(self, indices: np.ndarray, stance: np.ndarray, posture: Posture) -> None:
-        """Begin a step on the feet `stance` (K,) in robots `indices` (K,), from where they are, on level ground."""
+        """Begin a step on the feet `stance` (K,) in robots `indices` (K,), from where they are.
+
+        The ground is taken to be level, or to be inclined as the sole that stands.
+        """
         self.stance[indices], self.since[indices], self.heading[indices] = stance, 0.0, 0.0
-        self.incline[indices] = 0.0
+        self.incline[indices] = below(posture.soles[indices, stance])
+        self.pressure[indices] = 0.0
         self._lift_off(indices, posture)
         height = posture.base[indices, 2] - posture.feet[indices, stance, 2]
         places = np.zeros((len(indices), self._places))
@@ -112,9 +128,13 @@ class Gait:
         step = posture.feet[rows, 1 - old] - posture.feet[rows, old]
         center = posture.mass_center[rows]
         before = self.incline[rows] * self._ahead(rows, center - posture.feet[rows, old])
-        self.incline[rows] = learned(self.incline[rows], self._ahead(rows, step), step[:, 2])
+        if self._robot.flat:
+            turned = np.clip(below(posture.soles[rows, old]) - self.incline[rows], -TURN, TURN)
+            self.incline[rows] += np.where(posture.force[rows, old] > TOUCH_N, turned, 0.0)
+        else:
+            self.incline[rows] = learned(self.incline[rows], self._ahead(rows, step), step[:, 2])
         after = self.incline[rows] * self._ahead(rows, center - posture.feet[rows, 1 - old])
-        self.stance[rows], self.since[rows] = 1 - old, 0.0
+        self.stance[rows], self.since[rows], self.pressure[rows] = 1 - old, 0.0, 0.0
         self._lift_off(rows, posture)
         places = self._filter.value[:, :, : self._places]
         places[rows] = 0
@@ -156,7 +176,8 @@ class Gait:
             height[is_late, 1:] = -LATE_SPEED, 0
         swing[:, :, 2] = height
         tilt = -np.arctan(self.incline)
-        return Reference(self.stance, swing, filtered[:, :, -1].copy(), filtered[:, :, -2], self._heading(), tilt)
+        height, pitch, yaw = filtered[:, :, -1].copy(), filtered[:, :, -2], self._heading()
+        return Reference(self.stance, swing, height, pitch, yaw, tilt, self.pressure)
 
     def _along_ground(self, reference: Reference, posture: Posture) -> Reference:
         """Add the height of the plane through the stance foot, below swing foot and mass centre."""

@@ -2,8 +2,8 @@
 
 It knows lengths and no masses. Torques are Kp (q_d - q) + Kd (q_d' - q'), with the angles at which the feet would be
 where they are meant to be, and the rates with which they would move as they are meant to; the foot that stands stays
-where it is horizontally. The ankle of a sole that carries force balances it, so that the centre of pressure stays at
-the template's point. Ours; the literature has such controllers without the numbers.
+where it is horizontally. The ankle of a sole that carries force balances it, so that the centre of pressure is where
+it is to be. Ours; the literature has such controllers without the numbers.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ class InverseKinematics(Linearisation):
         stiffness, damping = self._servo
         torques = stiffness * (now - simulations.qpos[:, 3:]) + damping * (rates - simulations.qvel[:, 3:])
         if self._feet.flat:
-            self._balance(torques, reference.stance, posture.force)
+            self._balance(torques, reference, posture.force)
         saturated = (np.abs(torques) > self._limit).any(axis=1)
         np.clip(torques, -self._limit, self._limit, out=simulations.ctrl)
         return Counts(saturated, np.zeros(len(torques), bool))
 
-    def _balance(self, torques: np.ndarray, stance: np.ndarray, force: np.ndarray) -> None:
+    def _balance(self, torques: np.ndarray, reference: Reference, force: np.ndarray) -> None:
         """Ankles of soles that stand: the force (N, 2) times its distance ahead, without the horizontal force."""
-        rows, ankles = self._rows, 2 + 3 * stance
-        carried = force[rows, stance]
-        balanced = self._feet.point.real * carried
+        rows, stance = self._rows, reference.stance
+        ankles, carried = 2 + 3 * stance, force[rows, stance]
+        balanced = (self._feet.point.real + reference.pressure) * carried
         torques[rows, ankles] = np.where(carried > CARRIES_N, balanced, torques[rows, ankles])
 
     def _angles(self, posture: Posture, reference: Reference, ahead_s: float) -> np.ndarray:

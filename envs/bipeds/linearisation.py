@@ -6,9 +6,9 @@ round one for rolling. What is left is the angular momentum about it, which grav
 that turns the robot around the contact gives that equation, without unknown forces. So one system of n equations for
 the n angular accelerations is solved; contact force and torques follow.
 
-With feet, the one that stands is held level, and the ankle keeps the centre of pressure in the middle of the sole, so
-that the template's contact stays a point. The form for the five-link walker is that of arXiv 2109.14862, whose public
-code has Kp = 1600 and Kd = 80; the form for feet is ours.
+With feet, the one that stands is not turned, however the ground inclines it, and the ankle puts the centre of pressure
+where the reference has it, so that the template's contact stays a point. The form for the five-link walker is that of
+arXiv 2109.14862, whose public code has Kp = 1600 and Kd = 80; the form for feet is ours.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Feet:
     links: tuple[int, int]
     """Left and right link that does."""
     point: complex
-    """Where, in the frame of the link [m]: the centre of a round foot, the middle of a flat sole."""
+    """Where, in the frame of the link [m]: the centre of a round foot, the template's contact of a flat sole."""
     radius: float
     """Of a round foot [m]."""
     flat: bool
@@ -64,6 +64,8 @@ class Linearisation:
         self._aim = np.zeros((count, self._size, 2))
         self._to_joints = chain.from_joints[:, 1:].T.copy()
         self._posture = _empty(count)
+        self.pressure = np.zeros(count)
+        """(N,): as `Reference` has it; `track` sets it."""
         self.memory: dict[str, np.ndarray] = {}
 
     def posture(self) -> Posture:
@@ -84,6 +86,8 @@ class Linearisation:
             np.add(values[:, 2].real, base[:, 0], out=center[:, 0])
             np.add(values[:, 2].imag, base[:, 1], out=center[:, 2])
         found.force[:] = simulations.fields["sensordata"][:, :2]
+        if self._feet.flat:
+            found.soles[:] = motion.angle[:, self._links]
         return found
 
     def momentum(self, stance: np.ndarray) -> np.ndarray:
@@ -134,6 +138,8 @@ class Linearisation:
         aims[:, :, 0], aims[:, :, 1] = reference.pitch, reference.height
         aims[:, :, 2:4] = reference.swing[:, :, ::2]
         aims[:, 0, 4:] = reference.tilt[:, None]
+        if self._feet.flat:
+            self.pressure[:] = reference.pressure
 
     def torques(self, stance: np.ndarray, accelerations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Torques with which the outputs accelerate as wanted (N, outputs), and where there are none (N,).
@@ -155,16 +161,20 @@ class Linearisation:
         if flat:
             matrix[:, 4:6], aim[:, 5] = 0, 0
             matrix[rows, 4, self._links[1 - stance]] = matrix[rows, 5, self._links[stance]] = 1
-        contact = stands - self._roll[stance]
+        contact, rests = stands - self._roll[stance], held
+        if flat:
+            link = self._links[stance]
+            contact[rows, link] += self.pressure * motion.turning[rows, link]
+            rests = held + self.pressure * motion.spinning[rows, link]
         mass, forces, moment = chain.mass_matrix(motion), chain.bias(motion), motion.turning * chain.first_moment
         lifted = motion.spinning @ chain.first_moment + 1j * chain.mass * chain.gravity
         shift = -contact.sum(axis=1)
         carried = chain.mass * shift + moment.sum(axis=1)
         matrix[:, -1] = mass.sum(axis=1)
         matrix[:, -1] += (shift.conj()[:, None] * moment - carried.conj()[:, None] * contact).real
-        aim[:, -1] = ((carried.conj() * held - shift.conj() * lifted).real - forces.sum(axis=1))[:, None]
+        aim[:, -1] = ((carried.conj() * rests - shift.conj() * lifted).real - forces.sum(axis=1))[:, None]
         found, failed = _solve(matrix, aim)
-        base = -(contact[:, None] @ found) - held[:, None, None]
+        base = -(contact[:, None] @ found) - rests[:, None, None]
         push = chain.mass * base + moment[:, None] @ found + lifted[:, None, None]
         torques = mass @ found + forces[:, :, None]
         torques += (moment.conj()[:, :, None] * base - contact.conj()[:, :, None] * push).real
@@ -211,5 +221,5 @@ def _solve_one(matrix: np.ndarray, aim: np.ndarray) -> np.ndarray:
 
 def _empty(count: int) -> Posture:
     point, feet = (count, 3), (count, 2, 3)
-    shapes = (point, point, point, point, point, point, feet, feet, (count, 2))
+    shapes = (point, point, point, point, point, point, feet, feet, (count, 2), (count, 2))
     return Posture(*(np.zeros(shape) for shape in shapes))

@@ -9,6 +9,9 @@ from spreeze.envs.bipeds.rewards import reward
 from spreeze.envs.bipeds.robot import Counts, Posture, Reference
 from spreeze.envs.bipeds.scheme import World
 
+ANKLE = 2.0
+"""Centre of pressure for each metre by which the landing place differs from the one that keeps the momentum."""
+
 
 def later(momentum: np.ndarray, center: np.ndarray, rate: np.ndarray, seconds: np.ndarray) -> np.ndarray:
     """(N, D): momentum over m H [m/s] after `seconds` (N, 1) on the template with l = `rate` (N, 1).
@@ -44,7 +47,8 @@ class Planning:
         self._previous, self._change = np.zeros((count, len(low))), np.zeros((count, len(low)))
         gravity = -float(world.simulations.model.opt.gravity[2])
         self._template = np.tile([np.sqrt(gravity / robot.mass_height), robot.step_time], (count, 1))
-        self.memory = {"planning/previous": self._previous}
+        self._touch_down = np.zeros(count)
+        self.memory = {"planning/previous": self._previous, "planning/touch_down": self._touch_down}
 
     def begin(self, indices: np.ndarray) -> None:
         """As `Scheme` says."""
@@ -56,9 +60,22 @@ class Planning:
         world.gait.decide(actions)
         if world.robot.spatial:
             world.gait.heading_rate[:] = world.conditions.command[:, 2]
+        if world.robot.flat:
+            world.gait.pressure[:] = self._pressure(actions[:, 0])
         scaled = (actions - self._middle) / self._half
         self._change[...] = scaled - self._previous
         self._previous[...] = scaled
+
+    def _pressure(self, placed: np.ndarray) -> np.ndarray:
+        """(N,): where the ankle puts the centre of pressure, ahead of the foot's point [m], for landing places (N,).
+
+        A place further ahead than the one that would keep the momentum is meant to brake. The ankle brakes already now,
+        with the centre of pressure as far ahead.
+        """
+        rate, step_time = self._template.T
+        kept = self._touch_down * np.tanh(rate * step_time / 2) / rate
+        found: np.ndarray = np.clip(ANKLE * (placed - kept), *self._world.robot.sole_reach)
+        return found
 
     def track(self, posture: Posture, reference: Reference) -> Counts:
         """As `Scheme` says."""
@@ -72,10 +89,12 @@ class Planning:
         momentum = np.column_stack([about[:, 1], -about[:, 0]])
         left = np.maximum(world.robot.step_time - gait.since, 0)[:, None]
         center = (posture.mass_center - foot)[:, :2]
+        foretold = later(momentum, center, self._template[:, :1], left)
+        self._touch_down[:] = foretold[:, 0]
         parts = (
             self._mirrored(self._ahead(center)),
             self._mirrored(self._ahead(momentum)),
-            self._mirrored(self._ahead(later(momentum, center, self._template[:, :1], left))),
+            self._mirrored(self._ahead(foretold)),
             self._mirrored(world.conditions.command),
             self._mirrored(self._speed_error(posture)),
             self._previous,

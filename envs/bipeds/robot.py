@@ -43,6 +43,8 @@ class Posture(NamedTuple):
     """(N, 2, 3) [m/s]."""
     force: np.ndarray
     """(N, 2): with which the ground pushes against each foot [N], of the tick before."""
+    soles: np.ndarray
+    """(N, 2): pitch of flat soles [rad]; zeros for robots whose `sole_reach` is nothing."""
 
 
 class Reference(NamedTuple):
@@ -60,6 +62,8 @@ class Reference(NamedTuple):
     """(N, 3): heading; zeros for planar robots."""
     tilt: np.ndarray
     """(N,): pitch of a flat swing foot, as the ground is taken to be inclined [rad]."""
+    pressure: np.ndarray
+    """(N,): how far ahead of the stance foot's point the centre of pressure is to be, along a flat sole [m]."""
 
 
 class Counts(NamedTuple):
@@ -137,6 +141,15 @@ class Robot:
     """Draws positions (nq,), velocities (nv,) and stance foot of a new episode."""
     servo: Servo | None = None
     """For the end-to-end policy, if there is one."""
+    sole_reach: tuple[float, float] = (0.0, 0.0)
+    """Where a flat sole may have its centre of pressure, from the foot's point: least and greatest [m]."""
+    ankles: tuple[int, ...] = ()
+    """Positions of the model that pitch the soles, to lay these on the ground when an episode begins."""
+
+    @property
+    def flat(self) -> bool:
+        """Whether the pitch of a sole that stands tells how the ground is inclined."""
+        return bool(self.ankles)
 
     @property
     def spatial(self) -> bool:

@@ -15,6 +15,8 @@ from spreeze.envs.bipeds.robot import Robot, Servo
 FEET = Feet(links=(3, 6), point=0.05 - 0.06j, radius=0.0, flat=True)
 """The point is 0.05 m ahead of the ankle, a quarter of the sole: around it, a leg behind reaches as far as one ahead,
 within the 45 degrees of the ankle."""
+SOLE_REACH = (-0.04, 0.14)
+"""The sole touches the ground from 0.05 m behind the point to 0.15 m ahead of it; 0.01 m are left at both ends."""
 STANDING = (-0.33, 0.7, -0.37)
 """Hip, knee and ankle of the leg that stands, of a new episode [rad]."""
 SWINGING = (-0.29, 0.9, -0.61)
@@ -53,5 +55,7 @@ ROBOT = Robot(
     high=(0.45, 0.25, 0.94),
     speed=((-0.5, 1.5),),
     start=start,
+    sole_reach=SOLE_REACH,
+    ankles=(5, 8),
     servo=Servo(stiffness=300.0, damping=12.0, pose=(-0.35, 0.85, -0.5) * 2, reach=0.8),
 )

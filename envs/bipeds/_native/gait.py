@@ -23,7 +23,7 @@ class NativeGait(Gait):
         super().__init__(robot, count)
         filtered = self._filter.value
         height, tilt = np.zeros((count, 3)), np.zeros(count)
-        self._refer = Reference(self.stance, self._swing, height, filtered[:, :, -2], self._yaw, tilt)
+        self._refer = Reference(self.stance, self._swing, height, filtered[:, :, -2], self._yaw, tilt, self.pressure)
         self._landed, self._slips = np.zeros((2, count), bool)
         self._posture: Posture | None = None
         self._values: dict[str, int | float | np.ndarray] = {

@@ -24,15 +24,16 @@ struct robots {
     struct vector *places, *speeds, *turned;
     double *angle, *rate;
     struct vector *turning, *spinning;
-    double *base, *base_velocity, *attitude, *attitude_rate, *mass_center, *mass_velocity, *feet, *feet_velocity, *force;
+    double *base, *base_velocity, *attitude, *attitude_rate, *mass_center, *mass_velocity, *feet, *feet_velocity, *force,
+        *soles;
     const int64_t *stance;
-    const double *aims;
+    const double *aims, *pressure;
     uint8_t *saturated, *failed;
 };
 
 /* Of one robot, while it is being computed. */
 struct terms {
-    struct vector jacobian[3][MOST], held[3], moment[MOST], contact[MOST], lifted;
+    struct vector jacobian[3][MOST], held[3], moment[MOST], contact[MOST], rests, lifted;
     double mass[MOST][MOST], forces[MOST];
 };
 
@@ -100,6 +101,7 @@ void planar_posture(const struct robots *r)
             put(r->feet + 6 * n + 3 * foot, plus(base, places[foot]));
             put(r->feet_velocity + 6 * n + 3 * foot, plus(velocity, speeds[foot]));
             r->force[2 * n + foot] = r->sensordata[n * r->sensors + foot];
+            if (r->flat) r->soles[2 * n + foot] = r->angle[n * r->links + (foot ? r->right : r->left)];
         }
     }
 }
@@ -142,11 +144,15 @@ static void evaluate(const struct robots *r, int64_t n, int stance, struct terms
         }
         t->forces[i] = dot(turning[i], spun) + r->gravity * t->moment[i].z;
     }
-    t->contact[stance ? r->right : r->left].x -= r->radius;
+    int64_t foot = stance ? r->right : r->left;
+    t->contact[foot].x -= r->radius, t->rests = t->held[stance];
+    if (!r->flat) return;
+    t->contact[foot] = plus(t->contact[foot], scaled(r->pressure[n], turning[foot]));
+    t->rests = plus(t->rests, scaled(r->pressure[n], spinning[foot]));
 }
 
 /* The last equation: what turns the robot around the contact. */
-static double momentum(const struct robots *r, const struct terms *t, int stance, double *row)
+static double momentum(const struct robots *r, const struct terms *t, double *row)
 {
     struct vector shift = {0, 0}, carried = {0, 0};
     double forces = 0;
@@ -160,14 +166,14 @@ static double momentum(const struct robots *r, const struct terms *t, int stance
         row[j] = dot(shift, t->moment[j]) - dot(carried, t->contact[j]);
         for (int64_t i = 0; i < r->links; i++) row[j] += t->mass[i][j];
     }
-    return dot(carried, t->held[stance]) - dot(shift, t->lifted) - forces;
+    return dot(carried, t->rests) - dot(shift, t->lifted) - forces;
 }
 
 /* Angular accelerations, all 0 if there are none; return whether that is so. */
 static int turn(const struct robots *r, const struct terms *t, int stance, const double *wanted, double *found)
 {
     int64_t size = r->links, swing = 1 - stance;
-    double matrix[MOST * MOST] = {0}, last = momentum(r, t, stance, matrix + size * (size - 1));
+    double matrix[MOST * MOST] = {0}, last = momentum(r, t, matrix + size * (size - 1));
     double known[5] = {0, t->held[stance].z, t->held[2].x - t->held[swing].x, t->held[stance].z - t->held[swing].z, 0};
     matrix[0] = 1;
     for (int64_t j = 0; j < size; j++) {
@@ -200,7 +206,7 @@ static int torques(const struct robots *r, int64_t n, int stance, const double *
         for (int k = 0; k < RIGHT; k++)
             driven[RIGHT * j + k] = r->joint_damping[j] * r->velocities[n * r->stride + FREE + j];
     for (int k = 0; k < RIGHT; k++) {
-        struct vector base = scaled(-1, t.held[stance]), push = t.lifted;
+        struct vector base = scaled(-1, t.rests), push = t.lifted;
         for (int64_t j = 0; j < r->links; j++) {
             base = plus(base, scaled(-found[RIGHT * j + k], t.contact[j]));
             push = plus(push, scaled(found[RIGHT * j + k], t.moment[j]));

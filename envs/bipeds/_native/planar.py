@@ -72,6 +72,7 @@ class NativeLinearisation(Linearisation):
             **self._posture._asdict(),
             "stance": self._stance,
             "aims": self._aims,
+            "pressure": self.pressure,
             **self._wrong._asdict(),
         }
 

@@ -213,7 +213,7 @@ def at_rest(count: int, stance: int) -> Reference:
     still = np.zeros((count, 3))
     height, swing = still.copy(), np.zeros((count, 3, 3))
     height[:, 0], swing[:, 0, 1] = 1.0, -0.1 if stance == 0 else 0.1
-    return Reference(np.full(count, stance), swing, height, still, still, np.zeros(count))
+    return Reference(np.full(count, stance), swing, height, still, still, *np.zeros((2, count)))
 
 
 def test_torques_keep_to_the_motors_whatever_the_state(model: Any) -> None:

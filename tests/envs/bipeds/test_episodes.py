@@ -127,6 +127,7 @@ def test_robots_begin_on_the_ground_also_where_it_slopes() -> None:
     feet = vector.world.controller.posture().feet
     above = feet[:, :, 2] - vector.conditions.ground(np.arange(8), feet[:, :, 0])
     np.testing.assert_allclose(above.min(axis=1), 0, atol=1e-12)
+    np.testing.assert_allclose(vector.world.controller.posture().soles[:, 0], -vector.conditions.slope)
 
 
 def test_the_command_changes_within_an_episode_and_never_faster_than_it_may() -> None:

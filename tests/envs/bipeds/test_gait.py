@@ -1,9 +1,10 @@
 """The incline of the ground is learned from footholds, and references move along it."""
 
 import numpy as np
+import pytest
 
 from spreeze.envs.bipeds import make_vector
-from spreeze.envs.bipeds.gait import RUN, STEEPEST, learned
+from spreeze.envs.bipeds.gait import RUN, STEEPEST, TURN, learned
 from spreeze.envs.bipeds.options import WalkingOptions
 from spreeze.envs.bipeds.robot import Reference
 from tests.envs.bipeds.test_episodes import Walking
@@ -40,6 +41,25 @@ def test_base_and_swing_foot_move_along_the_incline() -> None:
     np.testing.assert_allclose((inclined.swing - level.swing)[0, :, 2], rises, atol=1e-12)
     np.testing.assert_allclose((inclined.swing - level.swing)[0, :, 0], 0)
     np.testing.assert_allclose(inclined.tilt, -np.arctan(0.1))
+
+
+def test_a_sole_that_lies_on_the_ground_tells_its_incline() -> None:
+    vector = make_vector("walker2d-alip", WalkingOptions(slope=(-8.0, 8.0)), 8, 0)
+    vector.reset()
+    np.testing.assert_allclose(vector.gait.incline, np.tan(vector.conditions.slope), atol=1e-12)
+
+
+@pytest.mark.parametrize(("force", "expected"), [(50.0, TURN), (0.0, 0.0)])
+def test_a_sole_on_its_edge_teaches_little_and_one_in_the_air_nothing(force: float, expected: float) -> None:
+    vector = make_vector("walker2d-alip", WalkingOptions(), 1, 0)
+    vector.reset()
+    gait, posture = vector.gait, vector.world.controller.posture()
+    gait.since[:], posture.soles[:], posture.force[:] = 0.3, -0.25, 50.0
+    posture.force[0, gait.stance] = force
+    before = gait.stance.copy()
+    gait.advance(posture)
+    assert gait.stance != before
+    np.testing.assert_allclose(gait.incline, expected)
 
 
 def test_a_walker_learns_the_slope_that_nobody_tells_it() -> None:

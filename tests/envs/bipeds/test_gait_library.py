@@ -17,7 +17,8 @@ def posture(random: np.random.Generator) -> Posture:
     """Feet that seldom touch the ground: now before half a step, now after it, now too late."""
     points, feet = random.normal(size=(6, COUNT, 3)) * 0.1, random.normal(size=(2, COUNT, 2, 3)) * 0.1
     touches = random.uniform(0, 1, (COUNT, 2)) < 0.004
-    return Posture(*points, *feet, np.where(touches, 50.0, 1.0))  # type: ignore[call-arg]
+    soles = random.normal(size=(COUNT, 2)) * 0.1
+    return Posture(*points, *feet, np.where(touches, 50.0, 1.0), soles)  # type: ignore[call-arg]
 
 
 def pair(robot: Robot) -> tuple[Gait, NativeGait]:

@@ -1,6 +1,7 @@
 """The closed forms are MuJoCo's, and with the torques found the outputs accelerate as they are meant to."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import mujoco
@@ -57,16 +58,17 @@ def turning(model: Any, body: int) -> np.ndarray:
     return row
 
 
-def accelerations(model: Any, data: Any, feet: Feet, stance: int, torques: np.ndarray) -> np.ndarray:
-    """Outputs' accelerations of MuJoCo's equations of motion with the stance foot rolling, or fixed and level."""
+def accelerations(model: Any, data: Any, feet: Feet, stance: int, torques: np.ndarray, ahead: float) -> np.ndarray:
+    """Outputs' accelerations of MuJoCo's equations of motion with the stance foot rolling, or fixed `ahead` of it."""
     stands, swings = (point(model, data, *foot(model, data, feet, side)) for side in (stance, 1 - stance))
+    pressed = point(model, data, *foot(model, data, replace(feet, point=feet.point + ahead), stance))
     leg, other = (turning(model, feet.links[side] + 1) for side in (stance, 1 - stance))
-    rows = stands.jacobian - np.outer([feet.radius, 0], leg)
+    rows = pressed.jacobian - np.outer([feet.radius, 0], leg)
     full = mass_matrix(model, data)
     force = -data.qfrc_bias + data.qfrc_passive
     force[3:] += torques
     system = np.block([[full, -rows.T], [rows, np.zeros((2, 2))]])
-    found = np.linalg.solve(system, np.concatenate([force, -stands.held]))[: model.nv]
+    found = np.linalg.solve(system, np.concatenate([force, -pressed.held]))[: model.nv]
     center = mass_center(model, data)
     outputs = [
         found[2],
@@ -88,13 +90,14 @@ def test_outputs_accelerate_as_wanted(made: Made, name: str, stance: int) -> Non
     for index in range(STATES):
         batch.qpos[index], batch.qvel[index] = random_state(robot, random, model.nv)
     controller.posture()
+    controller.pressure[:] = random.uniform(-0.05, 0.1, STATES) if feet.flat else 0.0
     wanted = random.normal(size=(STATES, 5 if feet.flat else 4)) * 10
     torques, failed = controller.torques(np.full(STATES, stance), wanted)
     assert not failed.any()
     for index in range(STATES):
         data.qpos[:], data.qvel[:] = batch.qpos[index], batch.qvel[index]
         mujoco.mj_forward(model, data)
-        found = accelerations(model, data, feet, stance, torques[index, :, 0])
+        found = accelerations(model, data, feet, stance, torques[index, :, 0], controller.pressure[index])
         expected = [*wanted[index], 0.0] if feet.flat else wanted[index]
         assert np.abs(found - expected).max() < 1e-8
 
@@ -142,6 +145,6 @@ def test_a_singular_system_fails_alone_and_keeps_its_torques(made: Made) -> None
     assert np.isfinite(torques).all()
     batch.ctrl[:] = 7.0
     level = np.zeros((2, 3))
-    nowhere = Reference(np.zeros(2, np.int64), np.zeros((2, 3, 3)), level, level, level, np.zeros(2))
+    nowhere = Reference(np.zeros(2, np.int64), np.zeros((2, 3, 3)), level, level, level, np.zeros(2), np.zeros(2))
     np.testing.assert_array_equal(controller.track(posture, nowhere).failed, [False, True])
     assert (batch.ctrl[0] != 7.0).all() and (batch.ctrl[1] == 7.0).all()

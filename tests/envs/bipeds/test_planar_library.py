@@ -34,7 +34,8 @@ def reference(robot: Robot, random: np.random.Generator) -> Reference:
     pitch, height, yaw = random.normal(size=(3, STATES, 3)) * 0.1
     height[:, 0] += robot.height
     swing, tilt = random.normal(size=(STATES, 3, 3)) * 0.1, random.normal(size=STATES) * 0.1
-    return Reference(random.integers(0, 2, STATES), swing, height, pitch, yaw * 0, tilt)
+    pressure = random.uniform(-0.05, 0.1, STATES)
+    return Reference(random.integers(0, 2, STATES), swing, height, pitch, yaw * 0, tilt, pressure)
 
 
 @compiles

@@ -5,9 +5,9 @@ import pytest
 from gymnasium.spaces import Dict
 
 from spreeze.algorithms.alip import template
-from spreeze.envs.bipeds import make_vector
+from spreeze.envs.bipeds import make_vector, walker2d
 from spreeze.envs.bipeds.options import WalkingOptions
-from spreeze.envs.bipeds.planning import later
+from spreeze.envs.bipeds.planning import ANKLE, later
 
 
 def test_the_momentum_at_touch_down_by_hand() -> None:
@@ -30,3 +30,21 @@ def test_the_momentum_at_touch_down_is_the_template_s(name: str) -> None:
     np.testing.assert_allclose(entry["touch_down"], expected, atol=1e-5)
     assert (left > 0).all() and np.abs(expected - entry["momentum"]).max() > 1e-3
     vector.close()
+
+
+def test_the_ankle_brakes_where_the_foot_is_placed_further_ahead_than_keeps_the_momentum() -> None:
+    vector = make_vector("walker2d-alip", WalkingOptions(), 3, 0)
+    seen, robot = vector.reset(), walker2d.ROBOT
+    rate, step_time = seen[:, -2].astype(float), robot.step_time
+    kept = -template.placement(seen[:, 2], seen[:, 2], rate, step_time)
+    middle = np.tile((vector.scheme.action_space.low + vector.scheme.action_space.high) / 2, (3, 1))
+    middle[:, 0] = kept + np.array([0.02, 0.3, -0.3])
+    vector.scheme.decide(middle)
+    np.testing.assert_allclose(vector.gait.pressure, [0.02 * ANKLE, *robot.sole_reach[::-1]], atol=1e-6)
+
+
+def test_a_robot_without_feet_has_no_ankle() -> None:
+    vector = make_vector("rabbit", WalkingOptions(), 2, 0)
+    vector.reset()
+    vector.step(np.tile(vector.scheme.action_space.high, (2, 1)))
+    np.testing.assert_array_equal(vector.gait.pressure, 0.0)
