@@ -58,21 +58,23 @@ class Terrains:
         return heights
 
     def rays(
-        self, origins: np.ndarray, directions: np.ndarray, capsules: np.ndarray, farthest: float
+        self, origins: np.ndarray, rotations: np.ndarray, rays: np.ndarray, capsules: np.ndarray, farthest: float
     ) -> np.ndarray:
-        """(N, R): least t in [0, farthest] at which origin + t direction is in the ground or a capsule, or `farthest`.
+        """(N, R): least t in [0, farthest] at which origin + t rotation ray is in the ground or a capsule, or `farthest`.
 
         Args:
             origins: (N, 3).
-            directions: (N, R, 3), of any length.
+            rotations: (N, 3, 3), from the frame of the rays to the world.
+            rays: (R, 3), of any length.
             capsules: (N, C, 7): from, to, radius. One that holds the origin is not seen.
             farthest: Greatest t.
         """
-        found = np.full(directions.shape[:2], farthest)
+        found = np.full((len(origins), len(rays)), farthest)
         for n, size in enumerate(self.sizes.tolist()):
-            found[n] = _ground(found[n], origins[n], directions[n], self.boxes[n, :size])
+            directions = rays @ rotations[n].T
+            found[n] = _ground(found[n], origins[n], directions, self.boxes[n, :size])
             for capsule in capsules[n]:
-                found[n] = np.minimum(found[n], _capsule(origins[n], directions[n], capsule))
+                found[n] = np.minimum(found[n], _capsule(origins[n], directions, capsule))
         return found
 
 
@@ -114,7 +116,7 @@ def _capsule(origin: np.ndarray, directions: np.ndarray, capsule: np.ndarray) ->
     axis, from_start = capsule[3:6] - start, origin - start
     length = axis @ axis
     along, at = directions @ axis, from_start @ axis
-    if _outside(from_start, axis, length, at, radius):
+    if _holds(from_start, axis, length, at, radius):
         return np.full(len(directions), np.inf)
     # Distance to the axis, times its length: (d d - (d.u)^2) t^2 + 2 ((o.d) - (o.u)(d.u)) t + o o - (o.u)^2 = r^2.
     square = (directions**2).sum(axis=1)
@@ -130,7 +132,7 @@ def _capsule(origin: np.ndarray, directions: np.ndarray, capsule: np.ndarray) ->
     return np.where((share > 0) & (share < length), t, np.minimum(*ends))
 
 
-def _outside(from_start: np.ndarray, axis: np.ndarray, length: float, at: float, radius: float) -> bool:
+def _holds(from_start: np.ndarray, axis: np.ndarray, length: float, at: float, radius: float) -> bool:
     """Whether the origin is within the capsule, from which nothing of it is seen."""
     away = from_start - axis * np.clip(at / length, 0, 1) if length > 0 else from_start
     return bool(away @ away < radius**2)
