@@ -60,7 +60,7 @@ class Terrains:
     def rays(
         self, origins: np.ndarray, rotations: np.ndarray, rays: np.ndarray, capsules: np.ndarray, farthest: float
     ) -> np.ndarray:
-        """(N, R): least t in [0, farthest] at which origin + t rotation ray is in the ground or a capsule, or `farthest`.
+        """(N, R): least t in [0, farthest] with origin + t rotation ray in the ground or a capsule, or `farthest`.
 
         Args:
             origins: (N, 3).

@@ -1,4 +1,4 @@
-"""The terrains' answers in C: `terrain.c`, compiled on first use. Without a compiler `lookup.py` gives them in NumPy."""
+"""The terrains' answers in C: `terrain.c`, compiled on first use; without a compiler `lookup.py` gives them."""
 
 from __future__ import annotations
 
