@@ -59,4 +59,5 @@ class Clock:
         """(N, 2): 1 where a foot is to swing, 0 where it is to stand, linear in between."""
         away = np.abs(self.feet - 0.75)
         away = np.minimum(away, 1 - away)
-        return np.clip((0.25 - away) / EDGE + 0.5, 0, 1)
+        found: np.ndarray = np.clip((0.25 - away) / EDGE + 0.5, 0, 1)
+        return found

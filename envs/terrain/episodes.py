@@ -191,7 +191,7 @@ class TerrainWalkers:
         for index in indices.tolist():
             random, _ = np_random(self._episode_seed(index) if seed is None else seed)
             difficulty = self.curriculum.draw(index, random)
-            kind = self._kinds[random.integers(len(self._kinds))]
+            kind = self._kinds[int(random.integers(len(self._kinds)))]
             self.ground.lay(index, make_terrain(kind, options.heights, difficulty, random, HEIGHT))
             simulations.state[index] = self._blank
             simulations.qpos[index], simulations.qvel[index] = walker.start(random)

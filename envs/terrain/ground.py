@@ -26,7 +26,7 @@ HALF_LENGTH = 0.56
 """Greatest half length of a box along x, of terrains of scale 1 [m]."""
 HALF_DEPTH = 0.4
 """Half of how far a box reaches below its top, of terrains of scale 1 [m]."""
-HALF_WIDTH = {False: 0.3, True: 1.5}
+HALF_WIDTH = {False: 0.12, True: 1.5}
 """To which boxes of planar and spatial robots are cut, to either side of the robot [m]."""
 _NOWHERE = np.array([0.0, 0.0, -100.0])
 

@@ -98,7 +98,8 @@ def _ground(farthest: np.ndarray, origin: np.ndarray, directions: np.ndarray, bo
     enter, leave = _within(offsets[:, None], rates)
     enter = np.maximum(enter, 0)
     met = np.where(enter <= leave, enter, np.inf).min(axis=1, initial=np.inf)
-    return np.minimum(farthest, np.minimum(floor, met))
+    found: np.ndarray = np.minimum(farthest, np.minimum(floor, met))
+    return found
 
 
 def _within(offsets: np.ndarray, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -73,5 +73,5 @@ def reward(seen: Measured) -> np.ndarray:
     """(N,) in (0, 1]."""
     total = sum(weight for weight, _ in WEIGHTS.values())
     found = terms(seen)
-    gained: np.ndarray = sum(w * np.exp(-s * found[name]) for name, (w, s) in WEIGHTS.items()) / total
-    return gained
+    gained = [w * np.exp(-s * found[name]) for name, (w, s) in WEIGHTS.items()]
+    return np.sum(gained, axis=0) / total

@@ -92,7 +92,8 @@ class Senses:
         return np.concatenate([body.simulations.qvel[:, :2], height, places, body.force > TOUCH_N, *around], axis=1)
 
     def _collision(self, elapsed: np.ndarray) -> np.ndarray:
-        return self._body.struck.any(axis=1, keepdims=True)
+        found: np.ndarray = self._body.struck.any(axis=1, keepdims=True)
+        return found
 
     def _picture(self, elapsed: np.ndarray) -> np.ndarray:
         """Depth over its greatest."""
@@ -113,5 +114,6 @@ class Senses:
         """(N, 2, 3): middles of the feet from the base, in the world's directions."""
         points = walker.legs(self._body.simulations.qpos)
         middle = (points.ankle + points.toe) / 2
-        found: np.ndarray = np.stack([middle.real, np.zeros_like(middle.real), middle.imag], axis=2)
-        return found - self._body.base[:, None]
+        places = np.stack([middle.real, np.zeros_like(middle.real), middle.imag], axis=2)
+        found: np.ndarray = places - self._body.base[:, None]
+        return found

@@ -118,7 +118,7 @@ def _scattered_blocks(stage: Stage, difficulty: float, random: np.random.Generat
     middles = random.uniform(-HALF_WIDTH, HALF_WIDTH, (_TRIES, 2))
     halves = random.uniform(*ranges.BLOCK_SIDE.at(difficulty), (_TRIES, 2)) / 2
     tops = random.uniform(*ranges.BLOCK_HEIGHT[stage].at(difficulty), _TRIES)
-    taken = (np.abs(middles) - halves < LEVEL).all(axis=1)
+    taken: np.ndarray = (np.abs(middles) - halves < LEVEL).all(axis=1)
     count = 0
     for index, ((x, y), (half_x, half_y)) in enumerate(zip(middles.tolist(), halves.tolist(), strict=True)):
         if not taken[index] and count < ranges.BLOCKS:

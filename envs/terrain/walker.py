@@ -36,7 +36,7 @@ THIGH, SHANK, FOOT = 0.45, 0.5, 0.2
 RADII = np.array([0.05, 0.04, 0.06])
 """Of thigh, shank and foot [m]."""
 TOE_REACH = RADII[2] + 0.015
-"""How far ahead of the middle of the toe a riser is struck: 1.5 cm before its tip, as the authors' sensor reaches [m]."""
+"""How far ahead of the middle of the toe a riser is struck: 1.5 cm before its tip, as far as the authors look [m]."""
 TOE_DROP = 0.02
 """How far the point that looks for risers is below the middle of the toe [m]. It overlooks risers that are less than
 4 cm higher than the sole, and slopes of less than 35 degrees (ours)."""
@@ -45,6 +45,13 @@ DELAY_SAMPLES = 4
 
 def model() -> Any:
     """The `MjModel`, with the boxes of a planar robot's ground."""
+    spec = robot()
+    with_ground(spec, spatial=False, scale=HEIGHT)
+    return spec.compile()
+
+
+def robot() -> Any:
+    """The `MjSpec` of the walker with servos, without ground but the floor."""
     spec = mujoco.MjSpec.from_file(str(MODEL))
     spec.option.timestep = PHYSICS_S
     for motor in list(spec.actuators):
@@ -56,8 +63,7 @@ def model() -> Any:
         servo.nsample, servo.interp, servo.delay = DELAY_SAMPLES, 1, 0.0
     for side in ("left", "right"):
         spec.geom(f"{side}-leg").contype = 1
-    with_ground(spec, spatial=False, scale=HEIGHT)
-    return spec.compile()
+    return spec
 
 
 class Legs(NamedTuple):

@@ -49,7 +49,8 @@ def test_rays_meet_a_step_from_ahead_from_above_and_from_behind() -> None:
         terrains.lay(0, step())
 
         def cast(terrains: Terrains, origin: list[float]) -> np.ndarray:
-            return terrains.rays(np.array([origin]), np.eye(3)[None], rays, no_capsules, 3.0)[0]
+            found: np.ndarray = terrains.rays(np.array([origin]), np.eye(3)[None], rays, no_capsules, 3.0)[0]
+            return found
 
         np.testing.assert_allclose(cast(terrains, [0, 1, 0.2]), [1, 0.2, 0.2, 3, 3])
         np.testing.assert_allclose(cast(terrains, [1.5, 1, 0.5]), [2.0, 0.2, 0.2, 3, 3])
@@ -64,7 +65,8 @@ def test_c_gives_what_numpy_gives(spatial: bool) -> None:
     numpy, native = both(5, 320)
     for n, kind in enumerate(("flat", "hills", "ridges", "stairs", "blocks")):
         terrain = make_terrain(kind, "train", 0.8, random, 1.0, spatial)  # type: ignore[arg-type]
-        numpy.lay(n, terrain), native.lay(n, terrain)
+        numpy.lay(n, terrain)
+        native.lay(n, terrain)
     places = random.uniform(-1, 6, (5, 2)) * [1, 0.3]
     np.testing.assert_array_equal(native.nearest(places, 12), numpy.nearest(places, 12))
     points = random.uniform(-2, 6, (5, 200, 2)) * [1, 0.3]
@@ -102,8 +104,8 @@ def test_rays_are_those_of_mujoco_on_random_scenes() -> None:
         low, high = middles - halves, middles + halves
         boxes = np.column_stack([low[:, 0], high[:, 0], low[:, 1], high[:, 1], high[:, 2], high[:, 2]])
         origin, rays = np.array([0.0, 0.0, 2.5]), random.normal(size=(200, 3)) - [0, 0, 1]
-        expected = [mujoco.mj_ray(model, data, origin, ray, None, 1, -1, np.zeros(1, np.int32)) for ray in rays]
-        expected = np.where(np.array(expected) < 0, 5.0, np.minimum(expected, 5.0))
+        met = [mujoco.mj_ray(model, data, origin, ray, None, 1, -1, np.zeros(1, np.int32)) for ray in rays]
+        expected = np.where(np.array(met) < 0, 5.0, np.minimum(met, 5.0))
         for terrains in both(1, 6):
             terrains.lay(0, boxes)
             capsules = np.column_stack([ends, radii])[None]

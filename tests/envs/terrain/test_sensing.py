@@ -151,7 +151,8 @@ def test_wrong_pictures_stay_in_range_and_a_mount_that_is_off_moves_them() -> No
     exact, wrong = DepthSensor(camera, depth.EXACT, 6), DepthSensor(camera, DepthNoise(), 6)
     random = np.random.default_rng(0)
     for index in range(6):
-        exact.begin(index, random), wrong.begin(index, random)
+        exact.begin(index, random)
+        wrong.begin(index, random)
     base, rotation, none = np.tile([0.0, 0.0, 0.9], (6, 1)), np.tile(np.eye(3), (6, 1, 1)), np.zeros((6, 0, 7))
     pictures = [[s.sense(base, rotation, none, np.full(6, k)) for k in range(8)] for s in (exact, wrong)]
     true, seen = np.array(pictures)

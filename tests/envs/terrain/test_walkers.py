@@ -5,6 +5,7 @@ from typing import Any
 import mujoco
 import numpy as np
 import pytest
+from gymnasium.spaces.utils import flatdim
 
 from spreeze import registry
 from spreeze.envs.native.simulations import INTEGRATION_STATE
@@ -28,15 +29,15 @@ def exact(count: int = 1, **options: Any) -> TerrainWalkers:
 
 
 def still(vector: TerrainWalkers) -> np.ndarray:
-    return np.zeros((vector.count, vector.action_space.shape[0]))  # type: ignore[index]
+    return np.zeros((vector.count, flatdim(vector.action_space)))
 
 
 def entry(vector: TerrainWalkers, seen: np.ndarray, name: str) -> np.ndarray:
     begin = 0
     for other, space in vector.senses.space.spaces.items():
         if other == name:
-            return seen[:, begin : begin + space.shape[0]]  # type: ignore[index]
-        begin += space.shape[0]  # type: ignore[index]
+            return seen[:, begin : begin + flatdim(space)]
+        begin += flatdim(space)
     raise AssertionError(name)
 
 
@@ -231,19 +232,6 @@ def test_a_learned_clock_follows_its_actions() -> None:
     np.testing.assert_allclose(vector.clock.shift, [[0.25, -0.25]])
 
 
-def test_the_command_changes_once_between_decisions_200_and_250() -> None:
-    vector = exact(16, terrain="flat", senses="blind", speed=(0.2, 0.6))
-    vector.reset()
-    commands = [vector.senses.command.copy()]
-    for decision in range(260):
-        vector._elapsed[:] = decision
-        vector._command()
-        commands.append(vector.senses.command.copy())
-    changes = np.diff(commands, axis=0) != 0
-    assert (changes.sum(axis=0) == 1).all()
-    assert changes.argmax(axis=0).min() >= 200 and changes.argmax(axis=0).max() <= 250
-
-
 def test_bodies_differ_within_their_ranges_only_if_asked() -> None:
     same, other = exact(40, terrain="flat"), made(40, terrain="flat")
     same.reset(), other.reset()
@@ -273,9 +261,8 @@ def test_bodies_differ_within_their_ranges_only_if_asked() -> None:
     ],
 )
 def test_options_without_sense_are_refused(options: dict[str, Any], complaint: str) -> None:
-    with pytest.raises(UsageError) as told:
+    with pytest.raises(UsageError, match=complaint):
         made(1, **options)
-    assert complaint in str(told.value)
 
 
 def test_an_action_that_is_not_finite_is_a_fault_with_its_place() -> None:
