@@ -1,9 +1,9 @@
 """A biped walks by the template alone: nothing is learned, it is the baseline of the ALIP planner.
 
 Every decision, the momentum at the end of the step is predicted and the foot placed where the next step would end with
-the wanted one (`alip.template`). Wanted is the commanded speed, corrected by its error (P), by its integral over the
-episode (I), and by the factor k that the orbit needs. Base height and pitch are constant. Source of the foot placement:
-Gong and Grizzle, arXiv 2008.10763; factor and loop are ours.
+the wanted one (`alip.template`). Wanted is the commanded speed, looked ahead along its ramps, corrected by its error
+(P), by the integral of that over the episode (I), and by the factor k that the orbit needs. Base height and pitch are
+constant. Source of the foot placement: Gong and Grizzle, arXiv 2008.10763; factor and loop are ours.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,6 +35,8 @@ NEEDED = ("mass_center", "momentum", "command", "speed_error", "left", "template
 DECISION_S = 0.03
 MOST = 0.5
 """By how much the integral may change the wanted speed [m/s]."""
+STEEPEST = 1.0
+"""Change of a command that is looked ahead along [m/s^2]; a faster one is a jump."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,10 @@ class WalkerConfig:
     """By how much the wanted speed is changed per error of the mean speed."""
     integral: float = 0.4
     """By how much it is changed per error and second [1/s]."""
+    lead: float = 0.3
+    """How far a change of the command is looked ahead [s]."""
+    response: float = 0.3
+    """Time constant with which the mean speed is expected to follow the command [s]."""
     orbit_correction: bool = True
     """Whether the wanted momentum is the speed times k, as the orbit needs; without it the walker is slow."""
     softness: float = 0.0
@@ -73,18 +79,18 @@ class Walker(nn.Module):
         return WalkerConfig(**{**values, "orbit_correction": bool(values["orbit_correction"])})
 
     def decide(self, observation: np.ndarray, memory: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Decisions (N, A) in [-1, 1] for observations (N, O), and the memory (N, D + 1): integral, time left.
+        """Decisions (N, A) in [-1, 1] for observations (N, O), and the memory (N, 3 D + 1).
 
-        A new stance mirrors what is lateral, the integral too; it shows by more time left than before.
+        Memory is what `follow` keeps, and the time left. A new stance mirrors what is lateral, in memory too; it shows
+        by more time left than before.
         """
         config = self.config()
         seen = {name: observation[:, place].astype(float) for name, place in self.slices.items()}
         rate, step_time = seen["template"][:, :1], seen["template"][:, 1:]
-        error = seen["speed_error"][:, : self.axes]
-        offset = memory[:, :-1].copy()
-        offset[:, 1:] *= np.where(seen["left"] > memory[:, -1:], -1, 1)
-        offset = np.clip(offset - config.integral * DECISION_S * error, -MOST, MOST)
-        wanted = seen["command"][:, : self.axes] + offset - config.proportional * error
+        kept = memory[:, :-1].reshape(len(memory), 3, self.axes).copy()
+        kept[:, :, 1:] *= np.where(seen["left"] > memory[:, -1:], -1, 1)[:, None]
+        command, error = (seen[name][:, : self.axes] for name in ("command", "speed_error"))
+        wanted = follow(kept, command, command + error, config)
         if config.orbit_correction:
             wanted[:, :1] *= template.orbit_factor(rate, step_time)
         if self.axes == 2:
@@ -97,18 +103,35 @@ class Walker(nn.Module):
         decision[:, -2] = config.pitch
         decision[:, -1] = self.low[-1] + config.height * (self.high[-1] - self.low[-1])
         scaled = 2 * (decision - self.low) / (self.high - self.low) - 1
-        return scaled.clip(-1, 1).astype(np.float32), np.concatenate([offset, seen["left"]], axis=1)
+        return scaled.clip(-1, 1).astype(np.float32), np.column_stack([kept.reshape(len(memory), -1), seen["left"]])
+
+
+def follow(kept: np.ndarray, command: np.ndarray, speed: np.ndarray, config: WalkerConfig) -> np.ndarray:
+    """Speed to aim for (N, D) [m/s], at mean speeds `speed` of the last step; commands and speeds are (N, D).
+
+    The command is looked ahead by the `lead`. The loop acts on the speed less the expected one, which follows the
+    command with a lag, so that a ramp winds nothing up. `kept` (N, 3, D) is integral, command before and expected
+    speed, and changed in place.
+    """
+    offset, before, expected = kept[:, 0], kept[:, 1], kept[:, 2]
+    slope = np.clip((command - before) / DECISION_S, -STEEPEST, STEEPEST)
+    expected += (command - expected) * min(DECISION_S / config.response, 1.0)
+    error = speed - expected
+    offset[...] = np.clip(offset - config.integral * DECISION_S * error, -MOST, MOST)
+    before[...] = command
+    aim: np.ndarray = command + config.lead * slope + offset - config.proportional * error
+    return aim
 
 
 class WalkerPolicy:
-    """Acts alike in every mode; its memory is the integral of the speed's error, and the time that was left."""
+    """Acts alike in every mode; its memory is what `follow` keeps, and the time that was left."""
 
     def __init__(self, walker: Walker) -> None:
         self.walker = walker
 
     def initial_state(self, batch: int) -> Recurrent:
         """No error yet."""
-        return (torch.zeros(batch, self.walker.axes + 1),)
+        return (torch.zeros(batch, 3 * self.walker.axes + 1),)
 
     def act(self, step: Step, state: Recurrent, mode: str) -> tuple[Tensor, Recurrent, Mapping[str, Tensor]]:
         """Place the foot."""

@@ -38,9 +38,9 @@ class Method:
 
 ONE_EPISODE = ("--explore-episodes", "1", "--exploit-episodes", "2")
 LONG = ("--discount", "0.99", "--temperature", "0.1")
-POINT = Family("point-robot-sparse", 4_000_000, 25.0)
+POINT = Family("point-robot-sparse", 2_500_000, 16.0)
 POINT_LONG = replace(POINT, steps=20_000_000, minutes=30.0)
-"""For what learns on policy, five times the steps."""
+"""For what learns on policy, eight times the steps."""
 OTHERS = (
     Family("point-robot-noise", 3_000_000, 15.0, intrinsic=("--intrinsic-weight", "3", "--intrinsic-dynamics")),
     Family("cheetah-vel-sparse", 4_000_000, 30.0, (*ONE_EPISODE, *LONG, "--latent", "2")),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import gymnasium
@@ -64,6 +64,72 @@ class TaskFamily(VectorEnv, Protocol):
 
     def begin(self, task: np.ndarray) -> np.ndarray:
         """Begin an episode of task[n] in environment n, and play that task from now on; return the observations."""
+
+
+class Measured(VectorEnv, Protocol):
+    """Environments that measure more of their episodes than returns; evaluations report means over episodes."""
+
+    def metrics(self) -> Mapping[str, np.ndarray]:
+        """Name -> (N,): of the episodes under way, or just over until the next step."""
+
+
+@dataclass(frozen=True)
+class Marker:
+    """A ball in the world that is drawn with a scene of MuJoCo."""
+
+    position: Sequence[float]
+    """(3,): its middle, in the world [m]."""
+    radius: float
+    """[m]"""
+    colour: tuple[int, int, int]
+    """Red, green, blue, each 0 to 255."""
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """What an environment shows beside itself at this moment. Names stay the same; what is left out is hidden."""
+
+    markers: Mapping[str, Marker] = field(default_factory=dict)
+    """By name."""
+    charts: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Title -> name of a curve -> its value now; the viewer keeps what was before."""
+    images: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Title -> (H, W, 3) uint8: what a camera of the robot sees."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A number that goes with a control."""
+
+    name: str
+    """With its unit."""
+    low: float
+    high: float
+    value: float
+    """At first."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """Something that who watches may do to the environment in front of him, and to no other."""
+
+    name: str
+    act: Callable[..., None]
+    """Is called between two steps, with a number for each parameter in their order, all within their limits."""
+    parameters: Sequence[Parameter] = ()
+    key: str = ""
+    """A capital letter that does the same as the button."""
+
+
+@runtime_checkable
+class Watchable(Protocol):
+    """What the environment of `make_rendered` may add, unwrapped, for who watches it (docs/viewer.md)."""
+
+    def overlay(self) -> Overlay:
+        """What is to be seen of the present state; asked once a frame."""
+
+    def controls(self) -> Sequence[Control]:
+        """What can be done to it; asked once."""
 
 
 @dataclass(frozen=True)

@@ -64,13 +64,15 @@ def evaluate(options: EvalOptions) -> None:
 
 
 def evaluate_plainly(options: EvalOptions, run: Path, say: Say) -> None:
-    """Say the return of every episode, and what sums them up."""
+    """Say the return of every episode, what sums them up, and the means of what else was measured."""
     from spreeze.measure import measure
 
     result, text = measure(run, options.checkpoint, options.episodes, options.seed)
     for index, (value, length) in enumerate(zip(result.returns, result.lengths, strict=True)):
         say(f"episode {index + 1:3d}: return {value:9.2f}, {length} steps")
     say(text)
+    if result.metrics:
+        say(", ".join(f"{name} {value:.4g}" for name, value in result.metrics.items()))
 
 
 def evaluate_robustness(options: EvalOptions, runs: list[Path], console: Any) -> None:

@@ -223,7 +223,7 @@ class Journal:
         self.say(
             f"evaluation at {entry['seconds']:.0f} s, {entry['env_steps']:,} steps, {entry['updates']:,} updates: "
             f"return {mean:.1f} +- {np.std(data['returns']):.1f} ({len(data['returns'])} episodes)"
-            + "".join(f", {name} {value:.1f}" for name, value in data["metrics"].items())
+            + "".join(f", {name} {value:.4g}" for name, value in data["metrics"].items())
         )
 
     def summary(self, exit_reason: str) -> dict[str, Any]:

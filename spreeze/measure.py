@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from safetensors.numpy import load_file
@@ -59,7 +59,7 @@ class Trained:
             return self.stage.evaluate(EvaluationSetup(policy, self.modules, make, mode, episodes, seed))
 
 
-def with_environment(settings: Settings, **options: float) -> Settings:
+def with_environment(settings: Settings, **options: Any) -> Settings:
     """`settings` with other options of the environment; raises UsageError for one that it does not have."""
     known = {field.name for field in dataclasses.fields(settings.environment)}
     if options.keys() - known:

@@ -1,6 +1,6 @@
 """The default source and evaluation: environments stepped with a policy."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -149,12 +149,16 @@ class EnvironmentSource:
 
 
 def evaluate_episodes(setup: EvaluationSetup) -> Evaluation:
-    """Run `setup.episodes` whole episodes side by side, one per environment."""
-    rollout = Rollout(setup.make_envs(setup.episodes, setup.seed), setup.policy)
-    log, results = EpisodeLog(setup.episodes), dict[int, tuple[float, int]]()
+    """Run `setup.episodes` whole episodes side by side, one per environment; metrics are means over them."""
+    envs = setup.make_envs(setup.episodes, setup.seed)
+    rollout = Rollout(envs, setup.policy)
+    metrics: Callable[[], Mapping[str, np.ndarray]] = getattr(envs, "metrics", dict)
+    log, results = EpisodeLog(setup.episodes), dict[int, tuple[float, int, dict[str, float]]]()
     while len(results) < setup.episodes:
         moment = rollout.step(setup.mode)
-        for env, episode in zip(np.flatnonzero(moment.ended), log.add(moment), strict=True):
-            results.setdefault(int(env), episode)
-    returns, lengths = zip(*(results[env] for env in sorted(results)), strict=True)
-    return Evaluation(list(returns), list(lengths))
+        measured = metrics() if moment.ended.any() else {}
+        for env, episode in zip(np.flatnonzero(moment.ended).tolist(), log.add(moment), strict=True):
+            results.setdefault(env, (*episode, {name: float(values[env]) for name, values in measured.items()}))
+    returns, lengths, found = zip(*(results[env] for env in sorted(results)), strict=True)
+    means = {name: float(np.mean([episode[name] for episode in found])) for name in found[0]}
+    return Evaluation(list(returns), list(lengths), means)

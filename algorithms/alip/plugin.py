@@ -13,9 +13,11 @@ class ALIPConfig(PPOConfig):
 
     discount: float = 0.98
     """Discount factor gamma: a half of what is worth counting comes within a second."""
+    learning_rate: float = 1e-3
+    """Step size of Adam."""
     horizon: int = 64
     """L, decisions of each environment that an update takes."""
-    initial_log_std: float = -0.7
+    initial_log_std: float = -1.6
     """Log standard deviation of decisions at the first update, in units of half their range."""
 
 

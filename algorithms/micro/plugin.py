@@ -187,7 +187,7 @@ def scored_evaluation(dataset: Dataset, setup: EvaluationSetup) -> Evaluation:
     if dataset.reference is None:
         return found
     score = dataset.reference.score(sum(found.returns) / len(found.returns))
-    return Evaluation(found.returns, found.lengths, {"score": score})
+    return Evaluation(found.returns, found.lengths, {**found.metrics, "score": score})
 
 
 def stages(name: str, method: Method, spec: EnvironmentSpec, config: ModelBasedConfig, batch: int) -> Sequence[Stage]:

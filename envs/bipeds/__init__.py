@@ -45,22 +45,33 @@ def environment(name: str) -> Environment:
 
 def make_vector(name: str, options: WalkingOptions, count: int, seed: int, threads: int = 1) -> Bipeds:
     """`count` environments called `name`, whose physics `threads` threads step."""
-    import mujoco
-
-    from spreeze.envs.bipeds.episodes import Bipeds
     from spreeze.envs.native.batch import BatchSimulations
 
-    robot, scheme = _found(f"{BIPEDS[name].robot}:ROBOT"), _found(BIPEDS[name].scheme)
-    model = mujoco.MjModel.from_xml_path(str(robot.model))
-    simulations = BatchSimulations(model, count, (*robot.fields, "xfrc_applied"), threads)
-    return Bipeds(name, robot, scheme, simulations, options, seed)
+    return _walking(name, options, BatchSimulations(*_simulated(name, count), threads), seed)
 
 
 def make_rendered(name: str, options: WalkingOptions) -> Any:
-    """One environment called `name` that can be drawn."""
+    """One environment called `name` that can be drawn, watched and pushed."""
     from spreeze.envs.bipeds.rendering import RenderedBiped
+    from spreeze.envs.bipeds.watching import PushedSimulations
 
-    return RenderedBiped(make_vector(name, options, 1, 0))
+    simulations = PushedSimulations(*_simulated(name, 1), 1)
+    return RenderedBiped(_walking(name, options, simulations, 0), simulations)
+
+
+def _simulated(name: str, count: int) -> tuple[Any, int, tuple[str, ...]]:
+    """Model, number, and the fields of `MjData` that are needed."""
+    import mujoco
+
+    robot = _found(f"{BIPEDS[name].robot}:ROBOT")
+    return mujoco.MjModel.from_xml_path(str(robot.model)), count, (*robot.fields, "xfrc_applied")
+
+
+def _walking(name: str, options: WalkingOptions, simulations: Any, seed: int) -> Bipeds:
+    from spreeze.envs.bipeds.episodes import Bipeds
+
+    robot, scheme = _found(f"{BIPEDS[name].robot}:ROBOT"), _found(BIPEDS[name].scheme)
+    return Bipeds(name, robot, scheme, simulations, options, seed)
 
 
 def _found(path: str) -> Any:

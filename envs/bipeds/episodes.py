@@ -9,8 +9,8 @@ import numpy as np
 from gymnasium.utils.seeding import np_random
 
 from spreeze.environment import Transition
+from spreeze.envs.bipeds._native.gait import gait
 from spreeze.envs.bipeds.conditions import DECISION_S, Conditions
-from spreeze.envs.bipeds.gait import Gait
 from spreeze.envs.bipeds.options import WalkingOptions
 from spreeze.envs.bipeds.robot import TICK_S, TICKS, Controller, Robot
 from spreeze.envs.bipeds.scheme import Scheme, World
@@ -42,7 +42,7 @@ class Bipeds:
         self._name, self._seed, self._robot, self._limit = name, np.array([seed]), robot, options.max_episode_steps
         self.simulations, self.count = simulations, simulations.count
         count = self.count
-        self.gait, self.conditions = Gait(robot, count), Conditions(robot, options, simulations)
+        self.gait, self.conditions = gait(robot, count), Conditions(robot, options, simulations)
         self._controller = make_controller(robot, options.controller, simulations)
         self.speed = np.zeros((count, 2))
         """(N, 2): of the base in the world, mean over the last `Robot.stride` step times [m/s]."""
@@ -129,10 +129,10 @@ class Bipeds:
         """Release what the simulations hold."""
         self.simulations.close()
 
-    def metrics(self) -> dict[str, float]:
-        """Shares of ticks, over all episodes under way or just over, in which torques saturated, and so on."""
-        total = self.counts.sum(axis=0)
-        return {f"walking/{name}": float(total[1 + i] / max(total[0], 1)) for i, name in enumerate(COUNTED[1:])}
+    def metrics(self) -> dict[str, np.ndarray]:
+        """Shares (N,) of the ticks of episodes under way or just over in which torques saturated, and so on."""
+        shares = self.counts[:, 1:] / np.maximum(self.counts[:, :1], 1)
+        return {f"walking/{name}": shares[:, place] for place, name in enumerate(COUNTED[1:])}
 
     def begin_with(self, seed: int) -> np.ndarray:
         """Begin an episode from this very seed in every environment; return the observations (N, O)."""

@@ -1,4 +1,8 @@
-"""The clock of walking: phase, change of stance, and from decisions to references. N robots, one tick at a time."""
+"""The clock of walking: phase, change of stance, and from decisions to references. N robots, one tick at a time.
+
+Nobody measures the ground's slope. It is learned from how much higher each foothold is than the one before, and swing
+foot and base move along a plane of that incline. There the template keeps its equations, with H measured vertically.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +28,20 @@ SLIP_SPEED = 0.1
 SETTLED_S = 0.03
 """After touch-down, until when a foot may slide without having slipped."""
 
+RUN = 0.1
+"""Distance of two footholds at which half of their incline is believed [m]."""
+STEEPEST = 0.3
+"""Incline that is believed at most, rise over run."""
+
+
+def learned(incline: np.ndarray, run: np.ndarray, rise: np.ndarray) -> np.ndarray:
+    """(K,): what the incline is taken for after a foothold `run` (K,) ahead of the last one and `rise` above it [m].
+
+    k + run (rise - k run) / (run^2 + RUN^2): normalised least mean squares, so that a step in place teaches nothing.
+    """
+    found: np.ndarray = incline + run * (rise - incline * run) / (run * run + RUN * RUN)
+    return np.clip(found, -STEEPEST, STEEPEST)
+
 
 class Gait:
     """Which foot stands since when, and where everything is meant to be. Arrays in `memory` are all of its state."""
@@ -40,6 +58,8 @@ class Gait:
         """(N, 3): with which velocity it left [m/s]."""
         self.heading, self.heading_rate = np.zeros(count), np.zeros(count)
         """(N,): where forward is [rad], and how it turns [rad/s]."""
+        self.incline = np.zeros(count)
+        """(N,): of the ground along the heading, rise over run, as it is learned."""
         self._swing, self._yaw = np.zeros((count, 3, 3)), np.zeros((count, 3))
         self.memory = {
             "gait/stance": self.stance,
@@ -48,6 +68,7 @@ class Gait:
             "gait/lifted_off": self.lifted_off,
             "gait/left_with": self.left_with,
             "gait/heading": self.heading,
+            "gait/incline": self.incline,
             "gait/filter": self._filter.value,
         }
 
@@ -58,8 +79,9 @@ class Gait:
         return phase
 
     def begin(self, indices: np.ndarray, stance: np.ndarray, posture: Posture) -> None:
-        """Begin a step on the feet `stance` (K,) in robots `indices` (K,), from where they are."""
+        """Begin a step on the feet `stance` (K,) in robots `indices` (K,), from where they are, on level ground."""
         self.stance[indices], self.since[indices], self.heading[indices] = stance, 0.0, 0.0
+        self.incline[indices] = 0.0
         self._lift_off(indices, posture)
         height = posture.base[indices, 2] - posture.feet[indices, stance, 2]
         places = np.zeros((len(indices), self._places))
@@ -83,17 +105,21 @@ class Gait:
             self._change_stance(landed.nonzero()[0], posture)
             phase = self.phase
         filtered = self._filter.advance(self.target, TICK_S)
-        return self._reference(phase, filtered)
+        return self._along_ground(self._reference(phase, filtered), posture)
 
     def _change_stance(self, rows: np.ndarray, posture: Posture) -> None:
         old = self.stance[rows]
-        rise = posture.feet[rows, 1 - old, 2] - posture.feet[rows, old, 2]
+        step = posture.feet[rows, 1 - old] - posture.feet[rows, old]
+        center = posture.mass_center[rows]
+        before = self.incline[rows] * self._ahead(rows, center - posture.feet[rows, old])
+        self.incline[rows] = learned(self.incline[rows], self._ahead(rows, step), step[:, 2])
+        after = self.incline[rows] * self._ahead(rows, center - posture.feet[rows, 1 - old])
         self.stance[rows], self.since[rows] = 1 - old, 0.0
         self._lift_off(rows, posture)
         places = self._filter.value[:, :, : self._places]
         places[rows] = 0
         places[rows, 0] = self.target[rows, : self._places]
-        self._filter.value[rows, 0, -1] -= rise
+        self._filter.value[rows, 0, -1] += before - after - step[:, 2]
 
     def _lift_off(self, rows: np.ndarray, posture: Posture) -> None:
         """The swing foot of robots `rows` (K,) begins its way where it is, as fast as it is."""
@@ -103,11 +129,12 @@ class Gait:
             (posture.feet_velocity, posture.mass_velocity, self.left_with),
         ):
             kept[rows] = feet[rows, swing] - center[rows]
-            kept[rows, 2] = feet[rows, swing, 2] - feet[rows, stance, 2]
+            apart = feet[rows, swing] - feet[rows, stance]
+            kept[rows, 2] = apart[:, 2] - self.incline[rows] * self._ahead(rows, apart)
         np.clip(self.left_with, -FASTEST, FASTEST, out=self.left_with)
 
     def _reference(self, phase: np.ndarray, filtered: np.ndarray) -> Reference:
-        """w = blend, p = p0 + w (pf - p0), with pf as it is filtered."""
+        """w = blend, p = p0 + w (pf - p0), with pf as it is filtered; heights are above the plane of the ground."""
         robot, swing = self._robot, self._swing
         w, late = blend(phase, robot.step_time), self.since - robot.step_time
         onward = departure(phase, robot.step_time)
@@ -128,7 +155,28 @@ class Gait:
             height[is_late, 0] -= LATE_SPEED * late[is_late]
             height[is_late, 1:] = -LATE_SPEED, 0
         swing[:, :, 2] = height
-        return Reference(self.stance, swing, filtered[:, :, -1], filtered[:, :, -2], self._heading())
+        tilt = -np.arctan(self.incline)
+        return Reference(self.stance, swing, filtered[:, :, -1].copy(), filtered[:, :, -2], self._heading(), tilt)
+
+    def _along_ground(self, reference: Reference, posture: Posture) -> Reference:
+        """Add the height of the plane through the stance foot, below swing foot and mass centre."""
+        rows, stands = self._rows, self.stance
+        from_foot = self._ahead(rows, posture.mass_center - posture.feet[rows, stands])
+        moving = np.stack([from_foot, self._ahead(rows, posture.mass_velocity)], axis=1)
+        reference.height[:, :2] += self.incline[:, None] * moving
+        swing = reference.swing
+        for order in range(3):
+            swing[:, order, 2] += self.incline * self._ahead(rows, swing[:, order])
+        swing[:, :2, 2] += self.incline[:, None] * moving
+        return reference
+
+    def _ahead(self, rows: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+        """(K,): of vectors (K, 3) in the world, how far ahead they reach in robots `rows` (K,)."""
+        if self._places == 1:
+            return vectors[:, 0]
+        heading = self.heading[rows]
+        found: np.ndarray = np.cos(heading) * vectors[:, 0] + np.sin(heading) * vectors[:, 1]
+        return found
 
     def _places_in_world(self, places: np.ndarray) -> np.ndarray:
         """(N, 3, D): landing places turned from the heading, outward made left or right."""

@@ -1,8 +1,9 @@
 """Another low-level controller of planar robots: inverse kinematics of both legs, joints held by servos.
 
-It knows lengths and no masses. Torques are Kp (q_d - q) - Kd q', with the angles at which the feet would be where they
-are meant to be; the foot that stands stays where it is horizontally. Ours; the literature has such controllers without
-the numbers.
+It knows lengths and no masses. Torques are Kp (q_d - q) + Kd (q_d' - q'), with the angles at which the feet would be
+where they are meant to be, and the rates with which they would move as they are meant to; the foot that stands stays
+where it is horizontally. The ankle of a sole that carries force balances it, so that the centre of pressure stays at
+the template's point. Ours; the literature has such controllers without the numbers.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from __future__ import annotations
 import numpy as np
 
 from spreeze.envs.bipeds.linearisation import Feet, Linearisation
-from spreeze.envs.bipeds.robot import Counts, Posture, Reference
+from spreeze.envs.bipeds.robot import TICK_S, Counts, Posture, Reference
 from spreeze.envs.native.simulations import Simulations
+
+CARRIES_N = 20.0
+"""Force of a sole that stands, from which on its ankle balances."""
 
 
 class InverseKinematics(Linearisation):
@@ -29,26 +33,38 @@ class InverseKinematics(Linearisation):
 
     def track(self, posture: Posture, reference: Reference) -> Counts:
         """As `Controller` says."""
-        wanted = self._angles(posture, reference)
+        now = self._angles(posture, reference, 0.0)
+        rates = (self._angles(posture, reference, TICK_S) - now) / TICK_S
         simulations = self._simulations
         stiffness, damping = self._servo
-        torques = stiffness * (wanted - simulations.qpos[:, 3:]) - damping * simulations.qvel[:, 3:]
+        torques = stiffness * (now - simulations.qpos[:, 3:]) + damping * (rates - simulations.qvel[:, 3:])
+        if self._feet.flat:
+            self._balance(torques, reference.stance, posture.force)
         saturated = (np.abs(torques) > self._limit).any(axis=1)
         np.clip(torques, -self._limit, self._limit, out=simulations.ctrl)
         return Counts(saturated, np.zeros(len(torques), bool))
 
-    def _angles(self, posture: Posture, reference: Reference) -> np.ndarray:
-        """(N, joints): of both legs."""
+    def _balance(self, torques: np.ndarray, stance: np.ndarray, force: np.ndarray) -> None:
+        """Ankles of soles that stand: the force (N, 2) times its distance ahead, without the horizontal force."""
+        rows, ankles = self._rows, 2 + 3 * stance
+        carried = force[rows, stance]
+        balanced = self._feet.point.real * carried
+        torques[rows, ankles] = np.where(carried > CARRIES_N, balanced, torques[rows, ankles])
+
+    def _angles(self, posture: Posture, reference: Reference, ahead_s: float) -> np.ndarray:
+        """(N, joints): of both legs, if all rates go on for `ahead_s`."""
         stance, rows = reference.stance, self._rows
-        height = reference.height[:, 0]
+        kept = (reference.swing, reference.height, reference.pitch)
+        swing, height, pitch = (values[:, 0] + ahead_s * values[:, 1] for values in kept)
+        center = posture.mass_center[:, 0] - posture.base[:, 0]
+        center += ahead_s * (posture.mass_velocity[:, 0] - posture.base_velocity[:, 0])
+        stands = posture.feet[rows, stance, 0] - posture.base[:, 0] - ahead_s * posture.base_velocity[:, 0]
         feet = np.empty((len(rows), 2), complex)
-        feet[rows, stance] = self._places[rows, stance].real - 1j * height
-        swing = reference.swing[:, 0, 0] + self._places[:, 2].real
-        feet[rows, 1 - stance] = swing + 1j * (reference.swing[:, 0, 2] - height)
-        ankles = feet + self._ankle
-        knee, thigh = self._leg(ankles)
-        hip = thigh - reference.pitch[:, :1]
-        parts = [hip, knee] + ([-reference.pitch[:, :1] - hip - knee] if self._feet.flat else [])
+        feet[rows, stance] = stands - 1j * height
+        feet[rows, 1 - stance] = center + swing[:, 0] + 1j * (swing[:, 2] - height)
+        knee, thigh = self._leg(feet + self._ankle)
+        hip = thigh - pitch[:, None]
+        parts = [hip, knee] + ([reference.tilt[:, None] - pitch[:, None] - hip - knee] if self._feet.flat else [])
         return np.stack(parts, axis=2).reshape(len(rows), -1)
 
     def _leg(self, ankles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

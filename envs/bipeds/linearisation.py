@@ -59,6 +59,7 @@ class Linearisation:
         self._roll = np.zeros((2, self._size))
         self._roll[[0, 1], self._links] = 0 if feet.flat else feet.radius
         self._outputs = 5 if feet.flat else 4
+        self._aims = np.zeros((count, 3, self._outputs))
         self._matrix = np.zeros((count, self._size, self._size))
         self._aim = np.zeros((count, self._size, 2))
         self._to_joints = chain.from_joints[:, 1:].T.copy()
@@ -122,12 +123,17 @@ class Linearisation:
         if self._feet.flat:
             links = self._links[swing]
             value[:, 4], rate[:, 4] = self._motion.angle[rows, links], self._motion.rate[rows, links]
-        wanted = np.zeros((count, 3, self._outputs))
-        wanted[:, :, 0], wanted[:, :, 1] = reference.pitch, reference.height
-        wanted[:, :, 2:4] = reference.swing[:, :, ::2]
+        self._aim_at(reference)
+        wanted = self._aims
         error, slope = wanted[:, 0] - value, wanted[:, 1] - rate
         found: np.ndarray = wanted[:, 2] + self._stiffness * error + self._damping * slope
         return found
+
+    def _aim_at(self, reference: Reference) -> None:
+        aims = self._aims
+        aims[:, :, 0], aims[:, :, 1] = reference.pitch, reference.height
+        aims[:, :, 2:4] = reference.swing[:, :, ::2]
+        aims[:, 0, 4:] = reference.tilt[:, None]
 
     def torques(self, stance: np.ndarray, accelerations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Torques with which the outputs accelerate as wanted (N, outputs), and where there are none (N,).

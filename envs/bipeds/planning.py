@@ -10,6 +10,15 @@ from spreeze.envs.bipeds.robot import Counts, Posture, Reference
 from spreeze.envs.bipeds.scheme import World
 
 
+def later(momentum: np.ndarray, center: np.ndarray, rate: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    """(N, D): momentum over m H [m/s] after `seconds` (N, 1) on the template with l = `rate` (N, 1).
+
+    cosh(l t) v + l sinh(l t) p, for the momentum v now and the mass centre p from the foot that stands.
+    """
+    found: np.ndarray = np.cosh(rate * seconds) * momentum + rate * np.sinh(rate * seconds) * center
+    return found
+
+
 class Planning:
     """A `Scheme` in which decisions are landing place, pitch and height. Layout and units: docs/alip.md."""
 
@@ -23,6 +32,7 @@ class Planning:
         sizes = {
             "mass_center": self._axes,
             "momentum": self._axes,
+            "touch_down": self._axes,
             "command": commands,
             "speed_error": commands,
             "previous": len(low),
@@ -61,9 +71,11 @@ class Planning:
         about = world.controller.momentum(gait.stance) / (world.robot.mass * world.robot.mass_height)
         momentum = np.column_stack([about[:, 1], -about[:, 0]])
         left = np.maximum(world.robot.step_time - gait.since, 0)[:, None]
+        center = (posture.mass_center - foot)[:, :2]
         parts = (
-            self._mirrored(self._ahead((posture.mass_center - foot)[:, :2])),
+            self._mirrored(self._ahead(center)),
             self._mirrored(self._ahead(momentum)),
+            self._mirrored(self._ahead(later(momentum, center, self._template[:, :1], left))),
             self._mirrored(world.conditions.command),
             self._mirrored(self._speed_error(posture)),
             self._previous,

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from spreeze.envs.bipeds._native.planar import linearisation
 from spreeze.envs.bipeds.inverse_kinematics import InverseKinematics
-from spreeze.envs.bipeds.linearisation import Feet, Linearisation
+from spreeze.envs.bipeds.linearisation import Feet
 from spreeze.envs.bipeds.robot import Robot, Servo
 
 FEET = Feet(links=(2, 4), point=-0.38j, radius=0.02, flat=False)
@@ -32,7 +33,7 @@ def start(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, int]:
 ROBOT = Robot(
     model=Path(__file__).with_name("rabbit.xml"),
     controllers={
-        "linearisation": partial(Linearisation, feet=FEET, frequency=40.0),
+        "linearisation": partial(linearisation, feet=FEET, frequency=40.0),
         "inverse-kinematics": partial(InverseKinematics, feet=FEET, stiffness=3000.0, damping=100.0),
     },
     fields=("sensordata",),

@@ -58,6 +58,8 @@ class Reference(NamedTuple):
     """(N, 3): of the torso. Roll is to be 0."""
     yaw: np.ndarray
     """(N, 3): heading; zeros for planar robots."""
+    tilt: np.ndarray
+    """(N,): pitch of a flat swing foot, as the ground is taken to be inclined [rad]."""
 
 
 class Counts(NamedTuple):

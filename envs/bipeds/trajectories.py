@@ -27,9 +27,10 @@ def _polynomial() -> np.ndarray:
 
 _LIFT = _polynomial()
 _EXPONENTS = np.arange(_ORDER + 1)
-_LIFTS = np.stack(
+LIFTS = np.stack(
     [_LIFT, np.append((_LIFT * _EXPONENTS)[1:], 0), np.append((_LIFT * _EXPONENTS * (_EXPONENTS - 1))[2:], [0, 0])]
 )
+"""(3, 7): coefficients of height, rate and acceleration by s, lowest first."""
 
 
 def blend(phase: np.ndarray, step_time: float) -> np.ndarray:
@@ -42,7 +43,7 @@ def blend(phase: np.ndarray, step_time: float) -> np.ndarray:
 def lift(phase: np.ndarray, step_time: float) -> np.ndarray:
     """(N, 3): height in clearances, its rate and acceleration: 0 at s = 0, 1 at s = 1/2, nearly 0 at s = 1."""
     powers = phase[:, None] ** _EXPONENTS
-    found: np.ndarray = powers @ _LIFTS.T / step_time ** np.arange(3)
+    found: np.ndarray = powers @ LIFTS.T / step_time ** np.arange(3)
     return found
 
 

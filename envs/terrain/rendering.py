@@ -7,6 +7,7 @@ and balls show the map as the robot is told it.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any, cast
 
 import gymnasium
@@ -15,6 +16,7 @@ import numpy as np
 from gymnasium.envs.mujoco.mujoco_rendering import MujocoRenderer
 from gymnasium.spaces.utils import unflatten
 
+from spreeze.environment import Control, Overlay
 from spreeze.envs.terrain import walker
 from spreeze.envs.terrain.episodes import TerrainWalkers
 
@@ -29,6 +31,10 @@ HALF_ACROSS = 0.4
 DOT = 0.018
 """Radius of a ball of the map [m]."""
 GROUND, MAP = "column", "cell"
+PIXEL = 4
+"""Of the camera's fan, in pixels of what is shown."""
+SPEED, STRIKES, PICTURE = "forward speed [m/s]", "foot collisions so far", "depth, near is dark"
+"""Titles."""
 
 
 def drawn_model(cells: int) -> Any:
@@ -46,7 +52,7 @@ def drawn_model(cells: int) -> Any:
 
 
 class RenderedTerrain(gymnasium.Env[Any, Any]):
-    """The only walker of `vector`; `model` and `data` are what is to be seen."""
+    """The only walker of `vector`; `model` and `data` are what is to be seen. It is `Watchable`."""
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": round(1 / walker.DECISION_S)}  # noqa: RUF012
     render_mode = "rgb_array"
@@ -55,6 +61,7 @@ class RenderedTerrain(gymnasium.Env[Any, Any]):
     def __init__(self, vector: TerrainWalkers) -> None:
         self.vector, self._renderer = vector, cast(MujocoRenderer | None, None)
         self.observation_space, self.action_space = vector.observation_space, vector.action_space
+        self._picture: np.ndarray | None = None
         self._cells = vector.senses.heightmap.cells
         self.model: Any = drawn_model(len(self._cells))
         self.data: Any = mujoco.MjData(self.model)
@@ -82,6 +89,18 @@ class RenderedTerrain(gymnasium.Env[Any, Any]):
             self._renderer = MujocoRenderer(self.model, self.data, width=WIDTH_PX, height=HEIGHT_PX, camera_name="side")
         return self._renderer.render("rgb_array")
 
+    def overlay(self) -> Overlay:
+        """What is commanded beside what is reached, foot collisions, what the camera sees if it is computed."""
+        vector = self.vector
+        speeds = {"commanded": float(vector.senses.command[0]), "actual": float(vector.body.speed[0])}
+        struck = float(vector.metrics()["terrain/foot_collisions"][0])
+        images = {} if self._picture is None else {PICTURE: shades(self._picture)}
+        return Overlay(charts={SPEED: speeds, STRIKES: {"toes": struck}}, images=images)
+
+    def controls(self) -> Sequence[Control]:
+        """None."""
+        return []
+
     def close(self) -> None:
         """Release the pictures and the simulation."""
         if self._renderer is not None:
@@ -93,6 +112,7 @@ class RenderedTerrain(gymnasium.Env[Any, Any]):
         entries = cast(dict[str, np.ndarray], unflatten(self.observation_space, seen[0]))
         self._show_ground()
         self._show_map(entries.get("map"))
+        self._picture = entries.get("depth") if self.vector.senses.pictures else None
         self.data.qpos[:], self.data.qvel[:] = self.vector.simulations.qpos[0], self.vector.simulations.qvel[0]
         mujoco.mj_forward(self.model, self.data)
         return entries
@@ -114,3 +134,9 @@ class RenderedTerrain(gymnasium.Env[Any, Any]):
             heights = np.full(len(self._cells), -2 * DEEP)
         x, y = (self._cells + base[:2]).T
         self.data.mocap_pos[self._mocap[MAP]] = np.column_stack([x, y - HALF_ACROSS, base[2] + heights])
+
+
+def shades(depth: np.ndarray) -> np.ndarray:
+    """(H PIXEL, H PIXEL, 3) uint8: a fan (H,) of depths in [0, 1], drawn out to a square."""
+    grey = np.repeat(np.rint(255 * np.clip(depth, 0, 1)).astype(np.uint8), PIXEL)
+    return np.tile(grey[:, None, None], (1, len(grey), 3))

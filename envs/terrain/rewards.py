@@ -74,4 +74,5 @@ def reward(seen: Measured) -> np.ndarray:
     total = sum(weight for weight, _ in WEIGHTS.values())
     found = terms(seen)
     gained = [w * np.exp(-s * found[name]) for name, (w, s) in WEIGHTS.items()]
-    return np.sum(gained, axis=0) / total
+    sum_of_terms: np.ndarray = np.sum(gained, axis=0)
+    return sum_of_terms / total

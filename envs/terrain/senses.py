@@ -92,8 +92,7 @@ class Senses:
         return np.concatenate([body.simulations.qvel[:, :2], height, places, body.force > TOUCH_N, *around], axis=1)
 
     def _collision(self, elapsed: np.ndarray) -> np.ndarray:
-        found: np.ndarray = self._body.struck.any(axis=1, keepdims=True)
-        return found
+        return np.any(self._body.struck, axis=1)[:, None]
 
     def _picture(self, elapsed: np.ndarray) -> np.ndarray:
         """Depth over its greatest."""

@@ -118,11 +118,11 @@ def _scattered_blocks(stage: Stage, difficulty: float, random: np.random.Generat
     middles = random.uniform(-HALF_WIDTH, HALF_WIDTH, (_TRIES, 2))
     halves = random.uniform(*ranges.BLOCK_SIDE.at(difficulty), (_TRIES, 2)) / 2
     tops = random.uniform(*ranges.BLOCK_HEIGHT[stage].at(difficulty), _TRIES)
-    taken: np.ndarray = (np.abs(middles) - halves < LEVEL).all(axis=1)
+    taken = np.all(np.abs(middles) - halves < LEVEL, axis=1)
     count = 0
     for index, ((x, y), (half_x, half_y)) in enumerate(zip(middles.tolist(), halves.tolist(), strict=True)):
         if not taken[index] and count < ranges.BLOCKS:
-            taken |= (np.abs(middles - middles[index]) < halves + halves[index]).all(axis=1)
+            taken = taken | np.all(np.abs(middles - middles[index]) < halves + halves[index], axis=1)
             count += 1
             yield [x - half_x, x + half_x, y - half_y, y + half_y, tops[index], tops[index]]
 

@@ -12,6 +12,8 @@ import numpy as np
 import viser
 from viser import uplot
 
+from spreeze.environment import Overlay, Watchable
+from spreeze.viewer.extras import Extras
 from spreeze.viewer.numbers import Rows
 from spreeze.viewer.session import Finished, Session
 from spreeze.viewer.weights import Which
@@ -23,6 +25,8 @@ CURVE_PX = 130
 """Height of the chart."""
 BEHIND = 0.9
 """Share of the chosen speed below which it is said what is reached."""
+MOST_COMMANDS = 256
+"""That wait for the next frame."""
 
 Command = Callable[[], object]
 
@@ -30,7 +34,14 @@ Command = Callable[[], object]
 class Panel:
     """The panel of one session."""
 
-    def __init__(self, server: viser.ViserServer, session: Session, heading: str, has_camera: bool) -> None:
+    def __init__(
+        self,
+        server: viser.ViserServer,
+        session: Session,
+        heading: str,
+        has_camera: bool,
+        watchable: Watchable | None = None,
+    ) -> None:
         self._session = session
         self.commands: SimpleQueue[Command] = SimpleQueue()
         gui = server.gui
@@ -44,6 +55,7 @@ class Panel:
         )
         self._weights: Any = gui.add_dropdown("Weights", ["newest", "best"], initial_value=session.which)
         self._seed = gui.add_number("Seed", session.seed, min=0, step=1, hint="Begin an episode with it")
+        self._extras = None if watchable is None else Extras(gui, watchable, self._put)
         with gui.add_folder("Episode"):
             self._episode = gui.add_html("")
         with gui.add_folder("Run"):
@@ -60,12 +72,17 @@ class Panel:
 
     def _connect(self) -> None:
         """Have every control leave a command."""
-        session, put = self._session, self.commands.put
+        session, put = self._session, self._put
         self._time.on_click(lambda event: put(partial(self._press, event.target.value)))
         self._speed.on_update(lambda _: put(lambda: setattr(session, "speed", SPEEDS[self._speed.value])))
         self._camera.on_update(lambda _: put(lambda: None))
         self._weights.on_update(lambda _: put(self._choose))
         self._seed.on_update(lambda _: put(lambda: session.begin_with(int(self._seed.value))))
+
+    def _put(self, command: Command) -> None:
+        """Leave a command; who leaves hundreds between two frames is not heard."""
+        if self.commands.qsize() < MOST_COMMANDS:
+            self.commands.put(command)
 
     @property
     def follow(self) -> bool:
@@ -89,16 +106,22 @@ class Panel:
 
     def obey(self) -> bool:
         """Carry out what was asked for; return whether anything was."""
-        asked = False
-        while not self.commands.empty():
+        asked = self.commands.qsize()
+        for _ in range(asked):
             self.commands.get()()
-            asked = True
-        return asked
+        return asked > 0
+
+    def note(self, overlay: Overlay) -> None:
+        """Take what the environment shows at this moment."""
+        if self._extras is not None:
+            self._extras.note(self._session.seconds, overlay)
 
     def show(self, run: Rows) -> None:
         """Refresh all numbers."""
         self._episode.content = table(episode_rows(self._session))
         self._run.content = table(run)
+        if self._extras is not None:
+            self._extras.show()
         ends = list(self._session.finished)
         if ends and ends[-1] is not self._last:
             self._last = ends[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import gymnasium
@@ -10,6 +11,8 @@ import mujoco
 import numpy as np
 import viser
 from mjviser import ViserMujocoScene
+
+from spreeze.environment import Marker
 
 AZIMUTH, ELEVATION = np.deg2rad(-75.0), np.deg2rad(12.0)
 """Where the camera stands at first, seen from what it looks at [rad]."""
@@ -34,7 +37,7 @@ class Scene(Protocol):
     def begin(self) -> None:
         """An episode has begun."""
 
-    def draw(self, follow: bool) -> None:
+    def draw(self, follow: bool, markers: Mapping[str, Marker]) -> None:
         """Show the state of this moment, with the robot in the middle or, without `follow`, as the episode began."""
 
 
@@ -59,6 +62,7 @@ class MujocoScene:
         moving = [body for body in range(model.nbody) if model.body_weldid[body] != 0]
         self._root = moving[0] if moving else 0
         self._middle = np.zeros(3)
+        self._markers: dict[str, viser.IcosphereHandle] = {}
         self._place_camera(model, moving)
 
     def _place_camera(self, model: mujoco.MjModel, moving: list[int]) -> None:
@@ -84,8 +88,8 @@ class MujocoScene:
         """Look at the place where the robot begins."""
         self._middle = self._root_position()
 
-    def draw(self, follow: bool) -> None:
-        """Send the pose of every body."""
+    def draw(self, follow: bool, markers: Mapping[str, Marker]) -> None:
+        """Send the pose of every body and the places of the markers."""
         if follow:
             self._middle = self._root_position()
         data = self._data
@@ -97,6 +101,18 @@ class MujocoScene:
                 data.mocap_quat[None],
             )
             self._scene.fixed_bodies_frame.position = -self._middle
+            self._mark(markers)
+
+    def _mark(self, markers: Mapping[str, Marker]) -> None:
+        """Move markers, which hang from the frame of what is fixed in the world."""
+        for name in markers.keys() - self._markers.keys():
+            path = f"{self._scene.fixed_bodies_frame.name}/marker{len(self._markers)}"
+            marker = markers[name]
+            self._markers[name] = self._server.scene.add_icosphere(path, marker.radius, marker.colour)
+        for name, handle in self._markers.items():
+            handle.visible = name in markers
+            if name in markers:
+                handle.position = np.asarray(markers[name].position, float)
 
 
 def coloured(model: mujoco.MjModel) -> mujoco.MjModel:
@@ -125,6 +141,6 @@ class PictureScene:
     def begin(self) -> None:
         """Nothing is to be done."""
 
-    def draw(self, follow: bool) -> None:
-        """Send a picture."""
+    def draw(self, follow: bool, markers: Mapping[str, Marker]) -> None:
+        """Send a picture, which the environment draws; it has no markers."""
         self._image.image = self._frame()

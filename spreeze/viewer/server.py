@@ -6,6 +6,7 @@ import contextlib
 import io
 import socket
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ import websockets.asyncio.server
 from viser import _messages
 
 from spreeze.errors import SpreezeError
+from spreeze.viewer.incoming import MOST_BYTES, CheckedConnection, Gate
 
 HOST = "127.0.0.1"
 FIRST_PORT = 8080
@@ -23,16 +25,17 @@ NAMES = (HOST, "localhost", "::1")
 
 
 def open_server(port: int | None, title: str) -> viser.ViserServer:
-    """A server on `port`, or on the next one that is free.
+    """A server on `port`, or on the next one that is free, which takes from pages what passes a `Gate`.
 
     Raises:
         SpreezeError: there is none, or the library is one whose requests cannot be checked.
     """
-    with _checked_requests() as checks, contextlib.redirect_stdout(io.StringIO()):
+    with _checked_requests() as gate, contextlib.redirect_stdout(io.StringIO()):
         server = viser.ViserServer(HOST, free_port(port or FIRST_PORT), title, verbose=False)
-    if not checks:
+    if not gate.used:
         server.stop()
         raise SpreezeError(f"viser {viser.__version__} takes requests that were not checked; install viser 1.1")
+    gate.gui = server.gui
     # Whoever asks for it would have the page published by a server on the internet.
     server._websock_server.unregister_handler(_messages.ShareUrlRequest)
     server.gui.configure_theme(show_share_button=False, show_logo=False, control_width="medium")
@@ -71,12 +74,13 @@ def is_own(host: str | None, origin: str | None) -> bool:
 
 
 @contextlib.contextmanager
-def _checked_requests() -> Iterator[list[None]]:
-    """Have the server that is started meanwhile refuse requests that are not `is_own`; the list is empty if none was.
+def _checked_requests() -> Iterator[Gate]:
+    """Have the server that is started meanwhile refuse requests that are not `is_own`, and messages, by the gate.
 
-    viser hands on no option for that, so the function that it starts its server with is replaced while it does so.
+    viser hands on no options for that, so the function that it starts its server with is replaced while it does so;
+    the gate is not `used` if it starts it with another.
     """
-    serve, checks = websockets.asyncio.server.serve, list[None]()
+    serve, gate = websockets.asyncio.server.serve, Gate()
 
     def checked_serve(*args: Any, process_request: Any, **options: Any) -> Any:
         def check(connection: Any, request: Any) -> Any:
@@ -84,11 +88,12 @@ def _checked_requests() -> Iterator[list[None]]:
                 return connection.respond(403, "open this page as http://127.0.0.1:PORT/\n")
             return process_request(connection, request)
 
-        checks.append(None)
-        return serve(*args, process_request=check, **options)
+        gate.used = True
+        ours = {"max_size": MOST_BYTES, "create_connection": partial(CheckedConnection, gate)}
+        return serve(*args, process_request=check, **options | ours)
 
     websockets.asyncio.server.serve = checked_serve  # type: ignore[assignment, misc]
     try:
-        yield checks
+        yield gate
     finally:
         websockets.asyncio.server.serve = serve  # type: ignore[misc]

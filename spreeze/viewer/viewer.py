@@ -10,6 +10,7 @@ import gymnasium
 
 from spreeze import registry
 from spreeze.config import Settings
+from spreeze.environment import Overlay, Watchable
 from spreeze.errors import SpreezeError
 from spreeze.viewer.numbers import RunNumbers
 from spreeze.viewer.panel import Panel
@@ -34,9 +35,11 @@ class Viewer:
     ) -> None:
         self.env, self.session, self._numbers = env, session, numbers
         self.server = open_server(port, "spreeze")
+        inner: Any = env.unwrapped
+        self._watchable: Watchable | None = inner if isinstance(inner, Watchable) else None
         try:
             self._scene = open_scene(self.server, env)
-            self.panel = Panel(self.server, session, heading, self._scene.has_camera)
+            self.panel = Panel(self.server, session, heading, self._scene.has_camera, self._watchable)
         except BaseException:
             close_server(self.server)
             raise
@@ -75,7 +78,9 @@ class Viewer:
         if self.session.episodes != self._began:
             self._began = self.session.episodes
             self._scene.begin()
-        self._scene.draw(self.panel.follow)
+        overlay = Overlay() if self._watchable is None else self._watchable.overlay()
+        self._scene.draw(self.panel.follow, overlay.markers)
+        self.panel.note(overlay)
 
     def close(self) -> None:
         """Stop listening and release the environment."""

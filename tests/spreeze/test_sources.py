@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from spreeze.contract import Draw, EvaluationSetup, Field, Recurrent, SourceSetup, Step, Store
+from spreeze.contract import Draw, EvaluationSetup, Field, Recurrent, SourceSetup, Step, Store, Transition
 from spreeze.envs import environment
 from spreeze.envs._gymnasium import GymnasiumOptions
 from spreeze.envs.vector import episode_seed
@@ -229,3 +229,32 @@ def test_an_evaluation_returns_what_episodes_run_by_hand_return(name: str) -> No
     by_hand = [list(episode_by_hand(name, index, 0)) for index in range(count)]
     assert list(result.lengths) == [len(episode) for episode in by_hand]
     np.testing.assert_allclose(result.returns, [sum(row.reward for row in rows) for rows in by_hand], rtol=1e-5)
+
+
+class Aged:
+    """Environments that measure how old their episodes are."""
+
+    def __init__(self, name: str, count: int, seed: int) -> None:
+        self._envs, self.ages, self._ended = make_envs(name, count, seed), np.zeros(count), np.zeros(count, bool)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._envs, name)
+
+    def step(self, actions: np.ndarray) -> Transition:
+        moment = self._envs.step(actions)
+        self.ages = np.where(self._ended, 0, self.ages + 1)
+        self._ended = moment.terminated | moment.truncated
+        return moment
+
+    def metrics(self) -> dict[str, np.ndarray]:
+        return {"age": self.ages, "negative": -self.ages}
+
+
+def test_an_evaluation_reports_the_means_of_what_environments_measure_of_the_same_episodes() -> None:
+    name = "cartpole"
+    policy = Told(make_envs(name, 1).action_space)
+    setup = EvaluationSetup(policy, {}, partial(Aged, name), "exploit", 30, SEED)  # type: ignore[arg-type]
+    result = evaluate_episodes(setup)
+    assert len(set(result.lengths)) > 1, "episodes that end later must not count those that began meanwhile"
+    assert result.metrics == {"age": np.mean(result.lengths), "negative": -np.mean(result.lengths)}
+    assert evaluate_episodes(setup._replace(make_envs=partial(make_envs, name))).metrics == {}

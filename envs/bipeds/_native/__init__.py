@@ -1,6 +1,8 @@
-"""Digit's rigid-body terms and limits in C, through MuJoCo's own functions: `digit.c`, compiled on first use.
+"""What bipeds compute at every tick in C: one library, compiled on first use.
 
-Without a C compiler, `digit_dynamics.py` does the same in NumPy, about twenty times as slowly.
+`digit.c` has Digit's rigid-body terms and limits, through MuJoCo's own functions, `planar.c` the linearisation of
+planar robots, `gait.c` the clock of all. Without a C compiler, `digit_dynamics.py`, `linearisation.py` and `gait.py` do
+the same in NumPy, more slowly.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -19,7 +22,7 @@ import numpy as np
 from spreeze.compiling import DISABLE, compiled, compiler
 from spreeze.envs.bipeds.digit_dynamics import Dynamics
 
-SOURCE = Path(__file__).with_name("digit.c")
+SOURCES = [Path(__file__).with_name(name) for name in ("digit.c", "gait.c", "planar.c")]
 
 
 class NativeDynamics(Dynamics):
@@ -34,7 +37,7 @@ class NativeDynamics(Dynamics):
     def evaluate(self, positions: np.ndarray, velocities: np.ndarray) -> None:
         """As `Dynamics` says."""
         arrays = np.ascontiguousarray(positions), np.ascontiguousarray(velocities), self.sites, self.terms
-        self._library.digit_terms(*self._structures, ctypes.c_int64(len(self.terms)), *map(_pointer, arrays))
+        self._library.digit_terms(*self._structures, ctypes.c_int64(len(self.terms)), *map(pointer, arrays))
 
     def pose(
         self, stance: np.ndarray, wanted: np.ndarray, toes: np.ndarray, scale: np.ndarray, cone: np.ndarray
@@ -42,7 +45,7 @@ class NativeDynamics(Dynamics):
         """As `Dynamics` says."""
         arrays = self.terms, np.ascontiguousarray(stance, np.int64), wanted, toes, scale, cone, self.problems
         assert all(array.flags.c_contiguous for array in arrays)
-        self._library.digit_problems(ctypes.c_int64(len(self.terms)), *map(_pointer, arrays))
+        self._library.digit_problems(ctypes.c_int64(len(self.terms)), *map(pointer, arrays))
 
 
 def dynamics(model: Any, count: int) -> Dynamics:
@@ -57,11 +60,19 @@ def library() -> ctypes.CDLL | None:
     if os.environ.get(DISABLE) or compiler() is None:
         return None
     folder = Path(mujoco.__file__).parent
-    flags = ["-O3", f"-I{folder / 'include'}", *map(str, sorted(folder.glob("libmujoco*.so*")))]
+    flags = ["-O3", "-lm", f"-I{folder / 'include'}", *map(str, sorted(folder.glob("libmujoco*.so*")))]
     with suppress(OSError, subprocess.SubprocessError):
-        return ctypes.CDLL(str(compiled([SOURCE], flags, mujoco.__version__)))
+        return ctypes.CDLL(str(compiled(SOURCES, flags, mujoco.__version__)))
     return None
 
 
-def _pointer(array: np.ndarray) -> ctypes.c_void_p:
+def pointer(array: np.ndarray) -> ctypes.c_void_p:
+    """Where an array begins, for a call of the library."""
     return ctypes.c_void_p(array.ctypes.data)
+
+
+def structure(values: Mapping[str, int | float | np.ndarray]) -> np.ndarray:
+    """A C structure of numbers and of addresses of arrays, which must stay where they are."""
+    kinds = [(name, float if isinstance(value, float) else np.int64) for name, value in values.items()]
+    numbers = [value.ctypes.data if isinstance(value, np.ndarray) else value for value in values.values()]
+    return np.array(tuple(numbers), np.dtype(kinds))

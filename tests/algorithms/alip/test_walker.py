@@ -12,7 +12,7 @@ from gymnasium.spaces import Box, Dict
 from spreeze import registry
 from spreeze.algorithms.alip import ALIPConfig
 from spreeze.algorithms.alip.template import later, orbit_factor
-from spreeze.algorithms.alip_walker import Walker, WalkerConfig, WalkerPolicy, entries, stages
+from spreeze.algorithms.alip_walker import STEEPEST, Walker, WalkerConfig, WalkerPolicy, entries, follow, stages
 from spreeze.algorithms.ppo import PPOConfig
 from spreeze.cli import main
 from spreeze.contract import EnvironmentSpec, Step
@@ -45,24 +45,48 @@ def placed(observation: torch.Tensor, config: WalkerConfig) -> float:
 
 
 def test_the_next_step_ends_with_the_momentum_of_the_commanded_mean_speed() -> None:
-    landing = placed(observed(0.05, 0.6, 0.5, 0.0, 0.1), WalkerConfig())
+    landing = placed(observed(0.05, 0.6, 0.5, 0.0, 0.1), WalkerConfig(lead=0.0, response=0.03))
     _, at_end = later(np.array([0.05]), np.array([0.6]), np.float64(RATE), np.float64(0.1))
     _, after = later(np.array([-landing]), at_end, np.float64(RATE), np.float64(STEP_TIME))
     np.testing.assert_allclose(after, 0.5 * orbit_factor(np.float64(RATE), np.float64(STEP_TIME)), atol=1e-5)
 
 
-def test_who_is_too_fast_steps_further_forward() -> None:
-    assert placed(observed(0, 0.5, 0.5, 0.2, 0.1), WalkerConfig()) > placed(
-        observed(0, 0.5, 0.5, 0, 0.1), WalkerConfig()
-    )
+def kept(expected: float, before: float = 0.5) -> np.ndarray:
+    """What `follow` keeps of one robot, without an integral yet."""
+    return np.array([[[0.0], [before], [expected]]])
 
 
-def test_the_integral_grows_with_the_error_and_is_the_memory() -> None:
+def followed(memory: np.ndarray, command: float, speed: float, config: WalkerConfig) -> float:
+    return float(follow(memory, np.array([[command]]), np.array([[speed]]), config)[0, 0])
+
+
+def test_who_is_too_fast_aims_for_less() -> None:
+    config = WalkerConfig(proportional=0.3, integral=0.4)
+    memory = kept(0.5)
+    np.testing.assert_allclose(followed(memory, 0.5, 0.7, config), 0.5 - 0.3 * 0.2 - 0.4 * 0.03 * 0.2)
+    np.testing.assert_allclose(memory[0, :, 0], [-0.4 * 0.03 * 0.2, 0.5, 0.5])
+
+
+def test_a_ramp_is_looked_ahead_and_a_jump_no_further_than_the_steepest_one() -> None:
+    config = WalkerConfig(proportional=0.0, integral=0.0, lead=0.2)
+    np.testing.assert_allclose(followed(kept(0.5), 0.518, 0.5, config), 0.518 + 0.2 * 0.6)
+    np.testing.assert_allclose(followed(kept(0.5), 1.0, 0.5, config), 1.0 + 0.2 * STEEPEST)
+
+
+def test_a_speed_that_follows_as_expected_winds_nothing_up() -> None:
+    config = WalkerConfig(response=0.3)
+    memory = kept(0.5)
+    expected = 0.5 + 0.1 * (0.518 - 0.5)
+    followed(memory, 0.518, expected, config)
+    np.testing.assert_allclose(memory[0, :, 0], [0, 0.518, expected], atol=1e-12)
+
+
+def test_the_integral_grows_with_the_error_and_is_remembered() -> None:
     policy, none = WalkerPolicy(Walker(SPEC, WalkerConfig(integral=0.5))), torch.zeros(1)
     state = policy.initial_state(1)
     for _ in range(10):
-        _, state, _ = policy.act(Step(observed(0, 0.5, 0.5, -0.2, 0.1), none, none, none.bool()), state, "walk")
-    np.testing.assert_allclose(state[0].numpy(), [[0.5 * 0.2 * 10 * 0.03, 0.1]], rtol=1e-5)
+        _, state, _ = policy.act(Step(observed(0, 0.5, 0.0, -0.2, 0.1), none, none, none.bool()), state, "walk")
+    np.testing.assert_allclose(state[0].numpy(), [[0.5 * 0.2 * 10 * 0.03, 0.0, 0.0, 0.1]], rtol=1e-5)
 
 
 def test_options_travel_with_the_weights() -> None:
@@ -86,7 +110,7 @@ def test_the_planner_differs_from_ppo_in_its_settings_alone() -> None:
     changed = {
         f.name for f in dataclasses.fields(PPOConfig) if getattr(ALIPConfig(), f.name) != getattr(PPOConfig(), f.name)
     }
-    assert changed == {"discount", "horizon", "initial_log_std"}
+    assert changed == {"discount", "horizon", "initial_log_std", "learning_rate"}
 
 
 @pytest.mark.slow

@@ -122,12 +122,9 @@ def test_the_library_computes_what_numpy_does(model: Any) -> None:
         np.testing.assert_allclose(both[1].problems[name], both[0].problems[name], atol=1e-8)
 
 
-def test_without_a_compiler_numpy_does_it(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SPREEZE_NO_NATIVE", "1")
-    _native.library.cache_clear()
+@pytest.mark.usefixtures("no_library")
+def test_without_a_library_numpy_does_it(model: Any) -> None:
     assert type(_native.dynamics(model, 1)) is Dynamics
-    monkeypatch.undo()
-    _native.library.cache_clear()
 
 
 def test_the_cone_is_what_forces_at_the_corners_of_a_sole_can_give() -> None:
@@ -216,7 +213,7 @@ def at_rest(count: int, stance: int) -> Reference:
     still = np.zeros((count, 3))
     height, swing = still.copy(), np.zeros((count, 3, 3))
     height[:, 0], swing[:, 0, 1] = 1.0, -0.1 if stance == 0 else 0.1
-    return Reference(np.full(count, stance), swing, height, still, still)
+    return Reference(np.full(count, stance), swing, height, still, still, np.zeros(count))
 
 
 def test_torques_keep_to_the_motors_whatever_the_state(model: Any) -> None:

@@ -38,8 +38,8 @@ def walked(commands: np.ndarray, decisions: int, **options: Any) -> tuple[Bipeds
 def test_it_steps_forward_and_sideways_for_three_seconds_within_all_limits() -> None:
     vector, errors = walked(np.array([[0.4, 0.1, 0.0], [0.0, -0.1, 0.2]]), 100)
     assert np.abs(errors[-15:, :, :2].mean(axis=0)).max() < 0.1
-    assert vector.metrics()["walking/failed"] == 0
-    assert vector.metrics()["walking/saturated"] < 0.02
+    assert not vector.metrics()["walking/failed"].any()
+    assert vector.metrics()["walking/saturated"].mean() < 0.02
 
 
 def test_the_foot_that_stands_lies_on_a_slope() -> None:
@@ -59,7 +59,7 @@ def test_it_walks_for_nine_seconds_as_fast_as_commanded() -> None:
     assert np.sqrt((settled[:, :, 0] ** 2).mean(axis=0)).max() < 0.05
     assert np.sqrt((settled[:, :, 1] ** 2).mean(axis=0)).max() < 0.1
     assert np.abs(settled[:, :, 2].mean(axis=0)).max() < 0.05
-    assert vector.metrics()["walking/failed"] == 0
+    assert not vector.metrics()["walking/failed"].any()
     turned = vector.world.controller.posture().attitude[:, 2]
     np.testing.assert_allclose(turned, vector.gait.heading, atol=0.05)
     np.testing.assert_allclose(turned[4], 0.3 * 9, atol=0.15)

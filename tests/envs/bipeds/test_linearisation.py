@@ -1,16 +1,22 @@
 """The closed forms are MuJoCo's, and with the torques found the outputs accelerate as they are meant to."""
 
+from collections.abc import Callable
 from typing import Any
 
 import mujoco
 import numpy as np
 import pytest
 
+from spreeze.envs.bipeds._native.planar import linearisation
 from spreeze.envs.bipeds.chain import Chain
 from spreeze.envs.bipeds.linearisation import Feet, Linearisation, within
+from spreeze.envs.bipeds.robot import Reference
+from spreeze.envs.native.simulations import Simulations
 from tests.envs.bipeds.planar import PLANAR, Point, foot, loaded, point, random_state, simulations
 
 every_robot = pytest.mark.parametrize("name", PLANAR)
+in_both = pytest.mark.parametrize("made", [Linearisation, linearisation], ids=["numpy", "library"])
+Made = Callable[[Simulations, Feet, float], Linearisation]
 STATES = 20
 
 
@@ -71,13 +77,14 @@ def accelerations(model: Any, data: Any, feet: Feet, stance: int, torques: np.nd
     return np.array(outputs + ([other @ found, leg @ found] if feet.flat else []))
 
 
+@in_both
 @every_robot
 @pytest.mark.parametrize("stance", [0, 1])
-def test_outputs_accelerate_as_wanted(name: str, stance: int) -> None:
+def test_outputs_accelerate_as_wanted(made: Made, name: str, stance: int) -> None:
     robot, feet = PLANAR[name]
     model, data = loaded(robot)
     batch, random = simulations(robot, STATES), np.random.default_rng(1)
-    controller = Linearisation(batch, feet, 40.0)
+    controller = made(batch, feet, 40.0)
     for index in range(STATES):
         batch.qpos[index], batch.qvel[index] = random_state(robot, random, model.nv)
     controller.posture()
@@ -92,12 +99,13 @@ def test_outputs_accelerate_as_wanted(name: str, stance: int) -> None:
         assert np.abs(found - expected).max() < 1e-8
 
 
+@in_both
 @every_robot
-def test_momentum_about_the_foot_is_that_of_mujoco(name: str) -> None:
+def test_momentum_about_the_foot_is_that_of_mujoco(made: Made, name: str) -> None:
     robot, feet = PLANAR[name]
     model, data = loaded(robot)
     batch = simulations(robot, 1)
-    controller = Linearisation(batch, feet, 40.0)
+    controller = made(batch, feet, 40.0)
     data.qpos[:], data.qvel[:] = random_state(robot, np.random.default_rng(2), model.nv)
     batch.qpos[0], batch.qvel[0] = data.qpos, data.qvel
     mujoco.mj_forward(model, data)
@@ -120,14 +128,19 @@ def test_what_is_beyond_the_limits_is_taken_from_the_swing_foot_first() -> None:
     assert torques[2, 0] == 100.0
 
 
-def test_a_singular_system_fails_alone_and_keeps_its_torques() -> None:
+@in_both
+def test_a_singular_system_fails_alone_and_keeps_its_torques(made: Made) -> None:
     robot, feet = PLANAR["rabbit"]
     batch, random = simulations(robot, 2), np.random.default_rng(3)
-    controller = Linearisation(batch, feet, 40.0)
+    controller = made(batch, feet, 40.0)
     for index in range(2):
         batch.qpos[index], batch.qvel[index] = random_state(robot, random, 7)
     batch.qpos[1, 2:] = 0.0
-    controller.posture()
+    posture = controller.posture()
     torques, failed = controller.torques(np.zeros(2, np.int64), np.zeros((2, 4)))
     np.testing.assert_array_equal(failed, [False, True])
     assert np.isfinite(torques).all()
+    batch.ctrl[:] = 7.0
+    nowhere = Reference(np.zeros(2, np.int64), np.zeros((2, 3, 3)), *np.zeros((3, 2, 3)), np.zeros(2))
+    np.testing.assert_array_equal(controller.track(posture, nowhere).failed, [False, True])
+    assert (batch.ctrl[0] != 7.0).all() and (batch.ctrl[1] == 7.0).all()

@@ -8,6 +8,7 @@ import pytest
 from gymnasium.spaces.utils import flatdim
 
 from spreeze import registry
+from spreeze.environment import Watchable
 from spreeze.envs.native.simulations import INTEGRATION_STATE
 from spreeze.envs.terrain import make_vector, walker
 from spreeze.envs.terrain.episodes import MOTORS, TerrainWalkers
@@ -274,7 +275,7 @@ def test_an_action_that_is_not_finite_is_a_fault_with_its_place() -> None:
 
 def test_it_is_found_by_name_and_drawn_with_its_ground() -> None:
     environment = registry.environment(NAME)
-    env = environment.make_rendered(environment.options(terrain="ridges"))
+    env = environment.make_rendered(environment.options(terrain="ridges", depth="always"))
     first, _ = env.reset(seed=5)
     again, _ = env.reset(seed=5)
     for name, value in first.items():
@@ -284,4 +285,7 @@ def test_it_is_found_by_name_and_drawn_with_its_ground() -> None:
     tops = env.unwrapped.data.mocap_pos[:150, 2].max()  # type: ignore[attr-defined]
     assert tops > -2.0 + 0.04
     env.step(env.action_space.sample())
+    shown = env.unwrapped.overlay()  # type: ignore[attr-defined]
+    assert isinstance(env.unwrapped, Watchable) and shown.images["depth, near is dark"].shape == (256, 256, 3)
+    assert 0.3 <= shown.charts["forward speed [m/s]"]["commanded"] <= 1.0
     env.close()

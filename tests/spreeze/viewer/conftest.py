@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from spreeze.cli import main
 from tests.spreeze.viewer.trained import train
 
 
@@ -24,6 +25,15 @@ def cheetah(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pendulum(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of an environment that draws pictures; not to be written to."""
     return train(tmp_path_factory.mktemp("pendulum") / "run", "pendulum")
+
+
+@pytest.fixture(scope="session")
+def walker(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a biped that walks without having learned it; not to be written to."""
+    folder = tmp_path_factory.mktemp("walker") / "run"
+    words = ("run", "--algo", "alip_walker", "--env", "rabbit", "--speed", "0", "0", "--serial", "--visualize", "none")
+    assert main([*words, "--evaluation-episodes", "1", "--max-episode-steps", "100", "--out", str(folder)]) == 0
+    return folder
 
 
 @pytest.fixture

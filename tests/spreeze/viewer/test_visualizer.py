@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.viewer_client import attach
 from tests.spreeze.viewer.trained import Running
-from tests.spreeze.viewer.viewing import look
+from tests.spreeze.viewer.viewing import Page, look
 
 Start = Callable[..., Running]
 
@@ -35,6 +36,20 @@ def test_the_newest_policy_is_shown_while_the_run_learns(start: Start) -> None:
         assert b"<html" in page.read()
     seen = look(url, until=lambda seen: seen.frames > 20 and "live, update" in seen.texts and "running" in seen.texts)
     assert seen.kinds >= {"GuiUpdateMessage", "SceneNodeUpdateMessage"}
+    run.finish()
+
+
+def test_what_a_page_does_to_the_robot_that_it_sees_does_not_hurt_the_run(start: Start) -> None:
+    run = start("rabbit-joints")
+    url = run.hear(r"visualizer: the newest policy is shown at http://127\.0\.0\.1:\d+/").split()[-1]
+    with attach(url) as connection:
+        page = Page(connection)
+        page.until(lambda page: "Push (P)" in page.controls and "actual" in page.values and len(page.markers) == 1)
+        for frame in (b"", b"\xc1", "text", b"\x80", b"\xff" * 1000):
+            connection.send(frame)
+        page.set("impulse [N s]", 1e300)
+        page.set("direction [degrees]", float("nan"))
+        page.until(lambda page: not page.set("Push (P)", True) and page.values["actual"] > 1.5)
     run.finish()
 
 

@@ -12,8 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from benchmarks.viewer_client import attach
 from spreeze.cli import main
 from tests.spreeze.viewer.trained import LIMIT_S, Running
+from tests.spreeze.viewer.viewing import Page
 
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/")
 
@@ -89,6 +91,25 @@ def test_a_run_does_not_notice_who_comes_and_goes(tmp_path: Path, root: Path, st
         run.close()
     kinds = {path.name.partition(".out")[0] for path in run.folder.iterdir()}
     assert kinds == {"config.yaml", "summary.json", "checkpoints", "log.txt", "events", ".lock"}
+
+
+def test_a_push_from_the_page_moves_the_robot(walker: Path, started: list[Watch]) -> None:
+    started.append(watch := Watch(walker))
+    with attach(watch.address()) as connection:
+        page = Page(connection)
+        page.until(lambda page: {"Push (P)", "impulse [N s]", "direction [degrees]"} <= page.controls.keys())
+        page.until(lambda page: page.values.keys() == {"commanded", "actual"} and len(page.markers) == 2)
+        for direction in (0.0, 180.0):
+            page.set("impulse [N s]", 0.0)
+            page.until(lambda page: abs(page.values["actual"]) < 0.2)
+            page.set("impulse [N s]", 30.0)
+            page.set("direction [degrees]", direction)
+            page.set("Push (P)", True)
+            ahead = 1 if direction == 0.0 else -1
+            page.until(lambda page, ahead=ahead: ahead * page.values["actual"] > 0.4)  # type: ignore[misc]
+        assert page.values["commanded"] == 0.0
+        connection.send(b"\xc1")
+    assert watch.end(signal.SIGINT) == 0
 
 
 @pytest.mark.parametrize(
