@@ -92,7 +92,7 @@ class Senses:
         return np.concatenate([body.simulations.qvel[:, :2], height, places, body.force > TOUCH_N, *around], axis=1)
 
     def _collision(self, elapsed: np.ndarray) -> np.ndarray:
-        return np.any(self._body.struck, axis=1)[:, None]
+        return np.logical_or.reduce(self._body.struck, axis=1, keepdims=True).astype(float)
 
     def _picture(self, elapsed: np.ndarray) -> np.ndarray:
         """Depth over its greatest."""

@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 import mujoco
 import numpy as np
 
-from spreeze.envs.bipeds import walker2d
 from spreeze.envs.terrain.ground import with_ground
 
-MODEL = Path(walker2d.__file__).with_name("walker2d.xml")
+MODEL = Path(__file__).parent.parent / "bipeds" / "walker2d.xml"
 PHYSICS_S = 0.002
 """Step of the physics, and of the servos [s]."""
 CHUNK, CHUNKS = 5, 2
@@ -25,6 +24,8 @@ STIFFNESS, DAMPING, TORQUE = 300.0, 12.0, 100.0
 """Of the servos [N m/rad, N m s/rad, N m] (ours)."""
 POSE = np.array((-0.35, 0.85, -0.5) * 2)
 """Targets of an action of 0: hip, knee and ankle, of the left leg first [rad]."""
+START = np.array([(-0.24, 0.7, -0.46), (-0.29, 0.9, -0.61)])
+"""Hip, knee and ankle of one leg and the other when an episode begins [rad]."""
 REACH = 1.2
 """Of the targets around it [rad]."""
 HEIGHT = 0.92
@@ -126,8 +127,16 @@ def rotations(pitch: np.ndarray) -> np.ndarray:
 
 
 def start(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Positions (9,) and velocities (9,) of a new episode: at the origin, the lower foot on level ground."""
-    position, velocity, _ = walker2d.start(random)
+    """Positions (9,) and velocities (9,) of a new episode: at the origin, the lower foot on level ground.
+
+    Either leg is ahead, joints are moved by up to 0.05 rad, soles are level, the speed is up to 0.3 m/s (ours).
+    """
+    ordered = START[:: int(random.choice([1, -1]))]
+    position, velocity = np.zeros(9), np.zeros(9)
+    position[3:] = ordered.ravel()
+    position[2:] += random.uniform(-0.05, 0.05, 7)
+    position[[5, 8]] = -position[2] - position[[3, 6]] - position[[4, 7]]
+    velocity[0] = random.uniform(-0.3, 0.3)
     points = legs(position[None])
     position[1] = RADII[2] - min(points.ankle.imag.min(), points.toe.imag.min())
     return position, velocity
