@@ -19,9 +19,9 @@ from rich.table import Table
 
 from spreeze.envs.native.batch import BatchSimulations
 from spreeze.envs.terrain import make_vector, ranges, walker
-from spreeze.envs.terrain.depth import DepthCamera, tilted
+from spreeze.envs.terrain.depth import DepthCamera, DepthNoise, DepthSensor, tilted
 from spreeze.envs.terrain.ground import Ground, with_ground
-from spreeze.envs.terrain.heightmap import ACROSS, AHEAD, Heightmap
+from spreeze.envs.terrain.heightmap import ACROSS, AHEAD, Heightmap, MapNoise, MapSensor
 from spreeze.envs.terrain.options import TerrainOptions
 from spreeze.envs.terrain.shapes import make_terrain
 
@@ -76,6 +76,8 @@ def speed(robots: int) -> None:
     steps = walker.CHUNK * walker.CHUNKS
     works = {"physics alone": repeated(simulations, lambda: simulations.step(steps))}
     works |= {n: repeated(v.simulations, lambda v=v: v.step(action)) for n, v in vectors.items()}  # type: ignore[misc]
+    senses, decision = vectors["with all"].senses, np.full(robots, 20)
+    works |= {"the map": lambda: senses._seen(decision), "the camera": lambda: senses._picture(decision)}
     found = by_turns(works, 3)
     physics = found["physics alone"] / robots
     table = Table("a decision of walker2d-terrain", "us for a robot", "to physics", "decisions/s on a core")
@@ -98,15 +100,22 @@ def spatial_sensing(robots: int) -> None:
     )
     capsules[:, :, :6] += np.tile(base - [0, 0, 0.6], 2)[:, None]
     cells, camera = Heightmap(ground, AHEAD, ACROSS), DepthCamera(ground, 64, 64)
-    rotation, yaw = tilted(np.tile(np.eye(3), (robots, 1, 1))), np.zeros(robots)
-    table = Table("in three dimensions", "map 20 x 30 [us]", "picture 64 x 64 [us]", "boxes moved [us]")
+    rotation, yaw, decision = np.tile(np.eye(3), (robots, 1, 1)), np.zeros(robots), np.full(robots, 20)
+    sensors = MapSensor(cells, MapNoise(), robots), DepthSensor(camera, DepthNoise(), robots)
+    for index in range(robots):
+        for sensor in sensors:
+            sensor.begin(index, random)
+    columns = ("map 20 x 30 [us]", "with noise", "picture 64 x 64 [us]", "with noise", "boxes moved [us]")
+    table = Table("in three dimensions", *columns)
     for kind in ranges.KINDS:
         for index in range(robots):
             terrain = make_terrain(kind, "train", 1.0, np.random.default_rng(index), spatial=True)
             ground.lay(index, terrain)
         works = {
             "map": lambda: cells.clean(base, yaw),
-            "picture": lambda: camera.look(base, rotation, capsules),
+            "map sensed": lambda: sensors[0].sense(base, yaw, decision),
+            "picture": lambda: camera.look(base, tilted(rotation), capsules),
+            "picture sensed": lambda: sensors[1].sense(base, rotation, capsules, decision),
             "boxes": lambda: ground.follow(base[:, :2]),
         }
         found = by_turns(works, 3)
