@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spreeze.envs.terrain import noise
+from spreeze.envs.terrain._native import wrong_depth
 from spreeze.envs.terrain.ground import Ground
 
 FIELD_OF_VIEW = np.deg2rad(58.0)
@@ -84,8 +85,6 @@ class DepthNoise:
 
 
 EXACT = DepthNoise(0.0, 0.0, 0.0, 0.0, 0.0, 0, 0)
-_DEPTH, _ROW, _COLUMN = 3, 4, 5
-"""Streams of random numbers."""
 
 
 class DepthSensor:
@@ -131,18 +130,7 @@ class DepthSensor:
         return found
 
     def _wrong(self, depth: np.ndarray, elapsed: np.ndarray) -> np.ndarray:
-        errors, (_, height, width) = self._noise, depth.shape
+        errors = self._noise
         if not (errors.depth or errors.pixels):
             return depth
-        rows, columns = (self._moved(elapsed, stream, height, width) for stream in (_ROW, _COLUMN))
-        row = np.clip(np.arange(height)[:, None] + rows, 0, height - 1)
-        column = np.clip(np.arange(width) + columns, 0, width - 1)
-        moved = depth[self._rows[:, None, None], row, column]
-        wrong = moved + errors.depth * noise.normal(self._key, elapsed, _DEPTH, height * width).reshape(depth.shape)
-        found: np.ndarray = np.where(moved < FARTHEST, np.clip(wrong, 0, FARTHEST), FARTHEST)
-        return found
-
-    def _moved(self, elapsed: np.ndarray, stream: int, height: int, width: int) -> np.ndarray:
-        drawn = noise.normal(self._key, elapsed, stream, height * width).reshape(-1, height, width)
-        found: np.ndarray = np.rint(self._noise.pixels * drawn).astype(np.int64)
-        return found
+        return wrong_depth(depth, self._key, elapsed, errors.depth, errors.pixels, FARTHEST)

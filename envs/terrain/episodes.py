@@ -15,7 +15,7 @@ from spreeze.envs.native.simulations import PhysicsError, initial_state
 from spreeze.envs.terrain import clock, rewards, walker
 from spreeze.envs.terrain.body import Body
 from spreeze.envs.terrain.clock import Clock
-from spreeze.envs.terrain.curriculum import Curriculum
+from spreeze.envs.terrain.curriculum import ENOUGH, Curriculum
 from spreeze.envs.terrain.ground import Ground
 from spreeze.envs.terrain.options import TerrainOptions
 from spreeze.envs.terrain.randomisation import NOMINAL, Randomisation, Spread
@@ -113,10 +113,11 @@ class TerrainWalkers:
         """(N,) each, of the episodes under way, or just over until the next step; the distance in m."""
         return {
             "terrain/success": self._success.astype(float),
+            "terrain/passed": (self._success & (self._share() >= ENOUGH)).astype(float),
             "terrain/foot_collisions": self._strikes.astype(float),
             "terrain/with_foot_collision": (self._strikes > 0).astype(float),
             "terrain/distance": self._walked.copy(),
-            "terrain/share_of_way": self._walked / np.maximum(self._wanted, 1e-9),
+            "terrain/share_of_way": self._share(),
             "terrain/difficulty": self.curriculum.difficulty.copy(),
         }
 
@@ -221,7 +222,12 @@ class TerrainWalkers:
         transition.reward[:] = np.where(transition.terminated, 0.0, gained) - self._penalty * struck
         self._previous[:] = actions
         ended = (transition.terminated | transition.truncated) & ~self._due
-        self.curriculum.judge(ended, self._success, self._walked / np.maximum(self._wanted, 1e-9))
+        self.curriculum.judge(ended, self._success, self._share())
+
+    def _share(self) -> np.ndarray:
+        """(N,): of the commanded way, that was walked."""
+        found: np.ndarray = self._walked / np.maximum(self._wanted, 1e-9)
+        return found
 
     def _upright(self) -> np.ndarray:
         base, command = self.body.base, self.senses.command

@@ -45,3 +45,33 @@ def integers(keys: np.ndarray, counts: np.ndarray, stream: int, size: int, most:
     """(N, size) int64: whole numbers from 0 to `most`."""
     found: np.ndarray = (words(keys, counts, stream, size) % np.uint64(most + 1)).astype(np.int64)
     return found
+
+
+DEPTH, ROW, COLUMN = 3, 4, 5
+"""Streams of `wrong_depth`."""
+
+
+def wrong_depth(
+    depth: np.ndarray, keys: np.ndarray, counts: np.ndarray, deviation: float, pixels: float, farthest: float
+) -> np.ndarray:
+    """Pictures (N, H, W) in which each pixel looks beside where it should, and errs.
+
+    Args:
+        depth: (N, H, W), true [m].
+        keys: (N,)
+        counts: (N,)
+        deviation: Of what a pixel tells [m].
+        pixels: Of where it looks, up and aside, in pixels; it is rounded.
+        farthest: Greatest depth [m]; what is that far away is told exactly.
+    """
+    _, height, width = depth.shape
+    up, aside = (
+        np.rint(pixels * normal(keys, counts, stream, height * width)).astype(np.int64).reshape(depth.shape)
+        for stream in (ROW, COLUMN)
+    )
+    row = np.clip(np.arange(height)[:, None] + up, 0, height - 1)
+    column = np.clip(np.arange(width) + aside, 0, width - 1)
+    moved = depth[np.arange(len(depth))[:, None, None], row, column]
+    wrong = moved + deviation * normal(keys, counts, DEPTH, height * width).reshape(depth.shape)
+    found: np.ndarray = np.where(moved < farthest, np.clip(wrong, 0, farthest), farthest)
+    return found

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from spreeze.compiling import DISABLE, compiled, compiler
+from spreeze.envs.terrain import noise
 from spreeze.envs.terrain.lookup import EMPTY, Terrains
 
 SOURCE = Path(__file__).with_name("terrain.c")
@@ -63,6 +64,24 @@ def terrains(count: int, most: int) -> Terrains:
     """Return the terrains of `count` simulations, from the library where there is one."""
     found = library()
     return Terrains(count, most) if found is None else NativeTerrains(found, count, most)
+
+
+def wrong_depth(
+    depth: np.ndarray, keys: np.ndarray, counts: np.ndarray, deviation: float, pixels: float, farthest: float
+) -> np.ndarray:
+    """As `noise.wrong_depth` says."""
+    native = library()
+    if native is None:
+        return noise.wrong_depth(depth, keys, counts, deviation, pixels, farthest)
+    count, height, width = depth.shape
+    depth, streams = _checked(depth, depth.shape), np.array([noise.DEPTH, noise.ROW, noise.COLUMN])
+    keys, counts = (np.ascontiguousarray(numbers, np.int64) for numbers in (keys, counts))
+    found = np.empty(depth.shape)
+    native.terrain_wrong_depth(
+        *map(ctypes.c_int64, (count, height, width)), *map(_pointer, (keys, counts, streams)),
+        *map(ctypes.c_double, (deviation, pixels, farthest)), _pointer(depth), _pointer(found),
+    )  # fmt: skip
+    return found
 
 
 @cache

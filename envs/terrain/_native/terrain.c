@@ -162,3 +162,41 @@ int terrain_rays(int64_t sims, int64_t most, const struct box *boxes, const int6
     free(all);
     return 0;
 }
+
+/* SplitMix64 as in `noise.py`: the begin of a row of numbers, and of those the one with an index. */
+static uint64_t row_of(int64_t key, int64_t count, uint64_t stream)
+{
+    return (uint64_t)key + (uint64_t)count * 0x8CB92BA72F3D8DD7u + stream * 0xD1B54A32D192ED03u;
+}
+
+static double normal(uint64_t row, uint64_t index)
+{
+    uint64_t word = row + (index + 1) * 0x9E3779B97F4A7C15u;
+    word = (word ^ (word >> 30)) * 0xBF58476D1CE4E5B9u;
+    word = (word ^ (word >> 27)) * 0x94D049BB133111EBu;
+    word ^= word >> 31;
+    uint64_t sum = (word & 65535) + (word >> 16 & 65535) + (word >> 32 & 65535) + (word >> 48);
+    return ((double)sum / 65535.0 - 2.0) * sqrt(3.0);
+}
+
+static int64_t moved(int64_t at, double by, int64_t size)
+{
+    int64_t to = at + (int64_t)rint(by);
+    return to < 0 ? 0 : to >= size ? size - 1 : to;
+}
+
+/* streams: of errors, of rows, of columns. */
+void terrain_wrong_depth(int64_t sims, int64_t height, int64_t width, const int64_t *keys, const int64_t *counts,
+                         const int64_t *streams, double deviation, double pixels, double farthest, const double *depth,
+                         double *found)
+{
+    for (int64_t n = 0; n < sims; n++, depth += height * width, found += height * width) {
+        uint64_t errors = row_of(keys[n], counts[n], streams[0]), ups = row_of(keys[n], counts[n], streams[1]),
+                 asides = row_of(keys[n], counts[n], streams[2]);
+        for (int64_t i = 0; i < height * width; i++) {
+            int64_t row = moved(i / width, pixels * normal(ups, i), height);
+            double seen = depth[row * width + moved(i % width, pixels * normal(asides, i), width)];
+            found[i] = seen < farthest ? fmin(fmax(seen + deviation * normal(errors, i), 0), farthest) : farthest;
+        }
+    }
+}

@@ -4,7 +4,8 @@ import mujoco
 import numpy as np
 import pytest
 
-from spreeze.envs.terrain._native import NativeTerrains, library
+from spreeze.envs.terrain import noise
+from spreeze.envs.terrain._native import NativeTerrains, library, wrong_depth
 from spreeze.envs.terrain.lookup import EMPTY, Terrains
 from spreeze.envs.terrain.shapes import make_terrain
 
@@ -77,6 +78,15 @@ def test_c_gives_what_numpy_gives(spatial: bool) -> None:
     capsules[:, :, 3:6] += origins[:, None]
     arguments = origins, rotations(random, 5), random.normal(size=(300, 3)), capsules, 3.0
     np.testing.assert_allclose(native.rays(*arguments), numpy.rays(*arguments), atol=1e-9)
+
+
+@needs_compiler
+def test_c_errs_as_numpy_does() -> None:
+    random = np.random.default_rng(0)
+    depth = np.minimum(random.uniform(0, 3.5, (3, 12, 7)), 3.0)
+    keys, counts = random.integers(2**63, size=3), np.array([0, 7, 499])
+    arguments = depth, keys, counts, 0.01, 0.8, 3.0
+    np.testing.assert_allclose(wrong_depth(*arguments), noise.wrong_depth(*arguments), atol=1e-12)
 
 
 def rotations(random: np.random.Generator, count: int) -> np.ndarray:
