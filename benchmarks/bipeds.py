@@ -46,7 +46,8 @@ def interval(values: Sequence[float]) -> list[float]:
 
 
 def tracking(trained: Trained, episodes: int, seed: int) -> dict[str, Any]:
-    """Survival, and the error of the step-averaged speed at constant commands over the robot's range."""
+    """Survival, and the error of the step-averaged speed at constant commands over the robot's range, undisturbed."""
+    trained = replace(trained, settings=with_environment(trained.settings, slope=(0, 0), push=(0, 0)))
     low, high = SPEEDS[robot_of(trained)]
     rows, squares = [], []
     for speed in np.linspace(low, high, STEPS).round(3).tolist():
