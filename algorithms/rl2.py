@@ -10,12 +10,15 @@ from typing import cast
 
 import numpy as np
 import torch
+from gymnasium.spaces import Box
 from torch import Tensor
 
 from spreeze.algorithms import ppo
+from spreeze.algorithms._meta.episodes import sketch_of
 from spreeze.algorithms._meta.trials import Trials, told_space
 from spreeze.algorithms.sac import Shape
 from spreeze.contract import (
+    Adaptation,
     Algorithm,
     EnvironmentSpec,
     Evaluation,
@@ -28,6 +31,7 @@ from spreeze.contract import (
     Step,
     TaskFamily,
     Tasks,
+    Trail,
     environment_source,
 )
 from spreeze.errors import UnsupportedSpace, UsageError
@@ -86,23 +90,32 @@ def source(setup: SourceSetup, tasks: Tasks, episodes: int) -> Source:
 
 
 @torch.inference_mode()
-def evaluate(setup: EvaluationSetup, tasks: Tasks, episodes: int) -> Evaluation:
-    """One trial of every task that is held out; returns are those of the last episode."""
+def played(setup: EvaluationSetup, tasks: Tasks, episodes: int) -> Adaptation:
+    """One trial of every task that is held out; of observations, the final ones are not kept."""
     held_out = np.array(tasks.held_out)
     family = cast(TaskFamily, setup.make_envs(len(held_out), setup.seed))
+    size = cast(Box, family.observation_space).shape[0]
     trials, policy = Trials(family, tasks, episodes, lambda trial, number: held_out), setup.policy
-    scale, state, rewards = trials.scale, policy.initial_state(len(held_out)), []
+    state, seen, rewards = policy.initial_state(len(held_out)), list[np.ndarray](), list[np.ndarray]()
     observation, first = trials.reset(), np.ones(len(held_out), bool)
     nothing = torch.zeros(len(held_out), trials.actions), torch.zeros(len(held_out))
     for _ in range(episodes * tasks.episode_steps):
+        seen.append(observation[:, :size].copy())
         step = Step(torch.from_numpy(observation.copy()), *nothing, torch.from_numpy(first))
         action, state, _ = policy.act(step, state, setup.mode)
-        observation, reward, _, _ = trials.step(scale.to_env(action.numpy()))
+        observation, reward, _, _ = trials.step(trials.scale.to_env(action.numpy()))
         rewards.append(reward)
         first = np.zeros(len(held_out), bool)
-    returns = np.stack(rewards).reshape(episodes, tasks.episode_steps, -1).sum(1)
-    explored = {f"explored/return_{index + 1}": float(one.mean()) for index, one in enumerate(returns[:-1])}
-    return Evaluation(returns[-1].tolist(), [tasks.episode_steps] * len(held_out), explored)
+    columns = zip(np.split(np.stack(seen), episodes), np.split(np.stack(rewards), episodes), strict=True)
+    trails = [Trail(f"episode {index + 1}", *column) for index, column in enumerate(columns)]
+    return Adaptation(held_out, trails, sketch=sketch_of(family))
+
+
+def evaluate(setup: EvaluationSetup, tasks: Tasks, episodes: int) -> Evaluation:
+    """The returns are those of the last episode of a trial."""
+    *before, last = (trail.reward.sum(0) for trail in played(setup, tasks, episodes).trails)
+    explored = {f"explored/return_{index + 1}": float(one.mean()) for index, one in enumerate(before)}
+    return Evaluation(last.tolist(), [tasks.episode_steps] * len(last), explored)
 
 
 def stages(spec: EnvironmentSpec, config: RL2Config, batch_size: int) -> Sequence[Stage]:
@@ -123,6 +136,7 @@ def stages(spec: EnvironmentSpec, config: RL2Config, batch_size: int) -> Sequenc
             make_policy=lambda modules, generator: RL2Policy(make_policy(modules, generator), shape.observations),
             make_source=lambda setup: source(setup, tasks, episodes),
             evaluate=lambda setup: evaluate(setup, tasks, episodes),
+            adapt=lambda setup: played(setup, tasks, episodes),
         )
     ]
 

@@ -28,9 +28,14 @@ from spreeze.dataset import Episode as Episode
 from spreeze.dataset import Reference as Reference
 from spreeze.environment import EnvironmentSpec as EnvironmentSpec
 from spreeze.environment import Mirror as Mirror
+from spreeze.environment import Sketch as Sketch
+from spreeze.environment import Sketched as Sketched
 from spreeze.environment import TaskFamily as TaskFamily
 from spreeze.environment import Tasks as Tasks
 from spreeze.environment import Transition as Transition
+from spreeze.evaluation import Adaptation as Adaptation
+from spreeze.evaluation import Evaluation as Evaluation
+from spreeze.evaluation import Trail as Trail
 from spreeze.setups import Capturable as Capturable
 from spreeze.setups import EvaluationSetup as EvaluationSetup
 from spreeze.setups import LearnerSetup as LearnerSetup
@@ -204,15 +209,6 @@ class Part(Protocol):
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """Undiscounted returns and lengths of finished episodes, and what else the algorithm measures."""
-
-    returns: Sequence[float]
-    lengths: Sequence[int]
-    metrics: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Pace:
     """How far samplers and learner may drift apart. At most one of the two is set; neither: both run free."""
 
@@ -258,6 +254,8 @@ class Stage:
     make_source: Callable[[SourceSetup], Source] | None = environment_source
     """None: no sampler is started."""
     evaluate: Callable[[EvaluationSetup], Evaluation] | None = episode_evaluation
+    adapt: Callable[[EvaluationSetup], Adaptation] | None = None
+    """Adapts to tasks that are held out and keeps what happened, for `spreeze eval --plot`; None: nothing adapts."""
     block_rows: int | None = None
     """Rows of one `collect`; None: those of the default source."""
     pace: Pace = Pace()

@@ -133,6 +133,39 @@ class Watchable(Protocol):
 
 
 @dataclass(frozen=True)
+class Sketch:
+    """How the tasks of a family and what is done in them are drawn: in a plane, or as one number against time."""
+
+    labels: tuple[str, ...]
+    """Names of the D numbers that are drawn, with their units; D is 1 or 2."""
+    track: Callable[[np.ndarray], np.ndarray]
+    """Observations (..., O) -> (..., D): where each of them is."""
+    goals: np.ndarray
+    """(K, D): where each task is rewarded."""
+    reach: float
+    """The reward begins at this distance from a goal."""
+    taxicab: bool = False
+    """Whether that distance is the sum of those along both axes."""
+    places: Mapping[str, tuple[tuple[float, ...], float]] = field(default_factory=dict)
+    """What else there is, as name -> (where (D,), how far it reaches). How long a policy stays there is measured."""
+
+    def near(self, observation: np.ndarray, place: str) -> np.ndarray:
+        """(...,) bool: which observations (..., O) are at a place."""
+        where, reach = self.places[place]
+        inside: np.ndarray = ((self.track(observation) - where) ** 2).sum(axis=-1) <= reach**2
+        return inside
+
+
+@runtime_checkable
+class Sketched(Protocol):
+    """What a family adds to `TaskFamily` if its tasks can be drawn."""
+
+    @property
+    def sketch(self) -> Sketch | None:
+        """How; None: they cannot."""
+
+
+@dataclass(frozen=True)
 class Tasks:
     """How many tasks a `TaskFamily` has: the first `train` are to learn from, the following `test` are held out."""
 

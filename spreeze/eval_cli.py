@@ -39,9 +39,11 @@ class EvalOptions:
     """Multiples of the model's friction, separated by commas; with --gravity every pair (MuJoCo only)."""
     gravity: str | Unset = None
     """Multiples of the model's gravity, separated by commas (MuJoCo only)."""
+    plot: bool = False
+    """Draw how the policy adapts to tasks that are held out: its episodes, and what it believes after them."""
     out: Path | Unset = None
     """Stem of the picture and numbers of attacks, friction and gravity (default: `robustness` in the run folder, of
-    several runs in this folder)."""
+    several runs in this folder), or of the picture of --plot (default: `adaptation` in the run folder)."""
 
 
 def evaluate(options: EvalOptions) -> None:
@@ -54,10 +56,15 @@ def evaluate(options: EvalOptions) -> None:
     runs = [find_run(str(run)) for run in options.runs]
     if not runs:
         raise UsageError("give the folder of a RUN, or `latest`")
-    if options.attack or options.friction or options.gravity:
+    changed = options.attack or options.friction or options.gravity
+    if changed and options.plot:
+        raise UsageError("--plot draws an adaptation that nothing disturbs; leave out --attack, --friction, --gravity")
+    if changed:
         evaluate_robustness(options, runs, console)
-    elif options.radius or options.out:
+    elif options.radius or (options.out and not options.plot):
         raise UsageError("--radius and --out belong to --attack, --friction or --gravity; give one of these")
+    elif options.plot:
+        draw_adaptations(options, runs, lambda text: console.print(text, markup=False))
     else:
         for run in runs:
             evaluate_plainly(options, run, lambda text: console.print(text, markup=False))
@@ -73,6 +80,28 @@ def evaluate_plainly(options: EvalOptions, run: Path, say: Say) -> None:
     say(text)
     if result.metrics:
         say(", ".join(f"{name} {value:.4g}" for name, value in result.metrics.items()))
+
+
+def draw_adaptations(options: EvalOptions, runs: list[Path], say: Say) -> None:
+    """A picture of every run, and of what it shows the last returns."""
+    from spreeze.adaptation_plot import write_png
+    from spreeze.measure import check_amounts, load_policy
+
+    if options.out and len(runs) > 1:
+        raise UsageError(f"--out {options.out} is one picture, of one run; leave it out, or draw the runs one by one")
+    check_amounts(options.episodes, options.seed)
+    for run in runs:
+        path = (options.out or run / "adaptation").with_suffix(".png")
+        check_writable(path)
+        trained = load_policy(run, options.checkpoint)
+        adaptation = trained.adapt(options.seed)
+        returns = adaptation.trails[-1].reward.sum(axis=0)
+        what = f"{trained.settings.algo} on {trained.settings.env}, {len(returns)} tasks held out, seed {options.seed}"
+        heading = f"{what}, {options.checkpoint} policy ({trained.checkpoint.folder.name})"
+        write_png(
+            adaptation, f"{heading}\nreturn of the last episode {returns.mean():.2f} +- {returns.std():.2f}", path
+        )
+        say(f"{heading}: last episode {returns.mean():.2f} +- {returns.std():.2f}\n{path}")
 
 
 def evaluate_robustness(options: EvalOptions, runs: list[Path], console: Any) -> None:

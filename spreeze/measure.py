@@ -1,8 +1,8 @@
 """`spreeze eval`: the policy of a run, measured without any process."""
 
 import dataclasses
-from collections.abc import Callable
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from spreeze import registry
 from spreeze.bundles import load_arrays
 from spreeze.checkpoint import Checkpoint, Checkpoints
 from spreeze.config import Settings
-from spreeze.contract import EnvironmentSpec, Evaluation, EvaluationSetup, Policy, Stage
+from spreeze.contract import Adaptation, EnvironmentSpec, Evaluation, EvaluationSetup, Policy, Stage
 from spreeze.environment import VectorEnv
 from spreeze.errors import CheckpointError, UsageError
 from spreeze.run_folder import load_settings
@@ -49,14 +49,29 @@ class Trained:
             UsageError: the environment has no such option.
         """
         assert self.stage.evaluate is not None, "load_policy takes stages with an evaluation only"
-        settings = with_environment(self.settings, **options)
+        with self._setup(with_environment(self.settings, **options), episodes, seed) as setup:
+            return self.stage.evaluate(setup._replace(policy=wrap(setup.policy)))
+
+    def adapt(self, seed: int) -> Adaptation:
+        """Adapt on fresh environments to tasks that are held out, and keep what happened.
+
+        Raises:
+            UsageError: the algorithm adapts to nothing.
+        """
+        if self.stage.adapt is None:
+            raise UsageError(f"--plot draws how a policy adapts to tasks; {self.settings.algo} ({self.run}) does not")
+        with self._setup(self.settings, 1, seed) as setup:
+            return self.stage.adapt(setup)
+
+    @contextmanager
+    def _setup(self, settings: Settings, episodes: int, seed: int) -> Iterator[EvaluationSetup]:
+        """What an evaluation is run with; environments are closed behind it."""
         with ExitStack() as opened:
 
             def make(count: int, seed: int) -> VectorEnv:
                 return opened.enter_context(closing(make_envs(settings, count, seed)))
 
-            policy, mode = wrap(self.policy(seed)), self.stage.modes.evaluate
-            return self.stage.evaluate(EvaluationSetup(policy, self.modules, make, mode, episodes, seed))
+            yield EvaluationSetup(self.policy(seed), self.modules, make, self.stage.modes.evaluate, episodes, seed)
 
 
 def with_environment(settings: Settings, **options: Any) -> Settings:

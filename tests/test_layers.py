@@ -36,11 +36,13 @@ MAY_IMPORT = {
         *("spreeze.contract", "spreeze.errors", "spreeze.transport"),
     },
     "spreeze/contract.py": {
-        *("torch", "numpy", "gymnasium", "spreeze.dataset", "spreeze.environment", "spreeze.setups", "spreeze.sources"),
+        *("torch", "numpy", "gymnasium", "spreeze.dataset", "spreeze.environment", "spreeze.evaluation"),
+        *("spreeze.setups", "spreeze.sources"),
     },
     "spreeze/dataset.py": {"numpy"},
     "spreeze/setups.py": {"torch", "numpy", "spreeze.contract", "spreeze.environment"},
     "spreeze/environment.py": {"numpy", "gymnasium", "spreeze.dataset"},
+    "spreeze/evaluation.py": {"numpy", "spreeze.environment"},
     "spreeze/errors.py": set(),
     "spreeze/spaces.py": {"numpy", "gymnasium", "spreeze.contract", "spreeze.environment", "spreeze.errors"},
 }

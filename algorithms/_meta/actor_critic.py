@@ -9,6 +9,7 @@ from spreeze.algorithms._gradients import ActorGradients, CriticGradients
 from spreeze.algorithms._inference import SampledValues
 from spreeze.algorithms._meta.config import MetaConfig
 from spreeze.algorithms._networks import SquashedGaussianActor, TwinCritic
+from spreeze.algorithms._passes import hidden_dtype
 from spreeze.algorithms._training import adam, polyak
 
 
@@ -16,7 +17,7 @@ class ActorCritic:
     """A policy over (s, what is known), its twin critics and their targets; the entropy's weight is fixed."""
 
     def __init__(self, inputs: int, actions: int, config: MetaConfig, generator: torch.Generator) -> None:
-        device = generator.device
+        device, dtype = generator.device, hidden_dtype(config.precision)
         self.actor = SquashedGaussianActor(inputs, actions, config.hidden).to(device)
         self.critic = TwinCritic(inputs, actions, config.hidden).to(device)
         self.target = TwinCritic(inputs, actions, config.hidden).to(device).requires_grad_(False)
@@ -24,9 +25,9 @@ class ActorCritic:
         self.config, self.generator = config, generator
         self.alpha = torch.tensor(config.temperature, device=device)
         self.actor_optimizer = adam(self.actor.parameters(), config.learning_rate)
-        self.values = SampledValues(self.actor, self.target)
-        self.actor_gradients = ActorGradients(self.actor, self.critic)
-        self.critic_gradients = CriticGradients(self.critic)
+        self.values = SampledValues(self.actor, self.target, dtype)
+        self.actor_gradients = ActorGradients(self.actor, self.critic, dtype)
+        self.critic_gradients = CriticGradients(self.critic, dtype)
 
     def backed_up(self, reward: Tensor, following: Tensor, action: Tensor) -> Tensor:
         """y = r + gamma (min_i Q'_i(s', a') - alpha log pi(a'|s')) (R,): only the clock ends an episode of a family."""

@@ -37,7 +37,8 @@ class Pairing:
         self.draw = Draw("episodes", segments=self.keys * self.each, key="task", keys=self.keys)
         self.prefixes = max(1, rows // self.keys)
         self.generator, device = generator, generator.device
-        self.context = plan.rows(plan.explore).to(device)
+        explored = plan.rows(plan.explore)
+        self.context = explored[: config.context_steps or len(explored)].to(device)
         self.transitions = plan.rows(plan.explore + plan.exploit).to(device)
 
     def tokens(self, batch: Batch) -> Tensor:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from spreeze.algorithms._passes import Precision
 from spreeze.errors import UsageError
 
 COUNTS = ("explore_episodes", "exploit_episodes", "tasks_per_update", "segments_per_task", "latent", "encoder_width")
@@ -24,6 +25,8 @@ class MetaConfig:
     """Causal attention with a learned query, gated recurrent unit, or product of Gaussians (PEARL's)."""
     encoder_width: int = 64
     """Width of the encoder."""
+    context_steps: int = 0
+    """Transitions of a context, from its first, that an update encodes; 0: all of them (published: 64 or 96)."""
     kl_weight: float = 1e-3
     """Weight of KL(belief || N(0, 1)) in the encoder's loss (published: 1e-3 to 1, beside scaled rewards)."""
     tasks_per_update: int = 16
@@ -40,6 +43,8 @@ class MetaConfig:
     """Share of a critic that enters its target at every update (published: 0.005)."""
     temperature: float = 0.01
     """Weight alpha of the entropy, fixed (published: 1, with rewards multiplied by 100, 10 or 1)."""
+    precision: Precision = "float32"
+    """Of products between hidden layers, where no gradient of z is needed; auto: bfloat16 where that is faster."""
     evaluation_latent: Literal["mean", "sample"] = "mean"
     """z of the last episode when adapting: the belief's mean, or drawn from it (published)."""
     warmup: int = 20_000
@@ -54,6 +59,8 @@ class MetaConfig:
         for name in COUNTS:
             if getattr(self, name) < 1:
                 raise UsageError(f"--{name.replace('_', '-')} {getattr(self, name)}: at least 1 is needed")
+        if self.context_steps < 0:
+            raise UsageError(f"--context-steps {self.context_steps}: give at least 1, or 0 for all")
         if not 0 <= self.prior_share <= 1:
             raise UsageError(f"--prior-share {self.prior_share:g}: give a share between 0 and 1")
         if self.temperature <= 0:

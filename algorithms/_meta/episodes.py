@@ -9,7 +9,17 @@ import torch
 from torch import Tensor
 
 from spreeze.algorithms._meta.policy import MODES, MetaPolicy
-from spreeze.contract import Block, Evaluation, EvaluationSetup, Recurrent, SourceSetup, TaskFamily, Tasks
+from spreeze.contract import (
+    Block,
+    Evaluation,
+    EvaluationSetup,
+    Recurrent,
+    Sketch,
+    Sketched,
+    SourceSetup,
+    TaskFamily,
+    Tasks,
+)
 from spreeze.spaces import ActionScale
 
 FIELDS = ("observation", "action", "reward")
@@ -123,21 +133,32 @@ class MetaEpisodes:
         return "prior" if random.random() < self.prior_share else "sample"
 
 
-def adapt(setup: EvaluationSetup, plan: Plan, task: np.ndarray, exploring: str = "probe") -> list[Told]:
-    """The episodes of adaptation to tasks (N,): those that explore, then one that exploits; no gradient."""
+def sketch_of(envs: TaskFamily) -> Sketch | None:
+    """How a family is drawn, if it says so."""
+    return envs.sketch if isinstance(envs, Sketched) else None
+
+
+def adapting(setup: EvaluationSetup, plan: Plan, task: np.ndarray) -> Player:
+    """A player about to adapt to tasks (N,)."""
     envs = cast(TaskFamily, setup.make_envs(len(task), setup.seed))
     player = Player(envs, cast(MetaPolicy, setup.policy), plan.tasks.episode_steps)
     player.enter(task)
-    return [*(player.play(exploring) for _ in range(plan.explore)), player.play(setup.mode, learning=False)]
+    return player
 
 
-def evaluate(setup: EvaluationSetup, plan: Plan, exploring: str = "probe") -> Evaluation:
+def adapt(player: Player, plan: Plan, mode: str) -> list[Told]:
+    """The episodes of adaptation: those that explore, then one that exploits; no gradient."""
+    return [*(player.play("probe") for _ in range(plan.explore)), player.play(mode, learning=False)]
+
+
+def evaluate(setup: EvaluationSetup, plan: Plan) -> Evaluation:
     """Adapt to every task that is held out, at least twice; the returns are those of the last episode."""
     tasks, steps = plan.tasks.held_out, plan.tasks.episode_steps
     repeats = max(2, -(-setup.episodes // len(tasks)))
-    task = np.tile(np.array(tasks), repeats)
-    played = adapt(setup, plan, task, exploring)
+    player = adapting(setup, plan, np.tile(np.array(tasks), repeats))
+    played = adapt(player, plan, setup.mode)
     metrics = {f"explored/return_{index + 1}": float(one.returns.mean()) for index, one in enumerate(played[:-1])}
+    metrics |= stays(player.envs, played[:-1])
     metrics["adapted/rewarded"] = float((played[-1].fields["reward"] > 0).any(0).mean())
     beliefs = [one.belief for one in played[: plan.explore]]
     for index, belief in enumerate(beliefs):
@@ -145,6 +166,15 @@ def evaluate(setup: EvaluationSetup, plan: Plan, exploring: str = "probe") -> Ev
         metrics[f"belief/deviation_{index + 1}"] = float(belief.chunk(2, -1)[1].sqrt().mean())
     returns: Sequence[float] = played[-1].returns.tolist()
     return Evaluation(returns, [steps] * len(returns), metrics)
+
+
+def stays(envs: TaskFamily, played: Sequence[Told]) -> dict[str, float]:
+    """Share of steps after which an environment was at a place that its family names, over all episodes."""
+    sketch = sketch_of(envs)
+    if sketch is None:
+        return {}
+    seen = np.stack([one.fields["observation"][1:] for one in played])
+    return {f"explored/at_{name}": float(sketch.near(seen, name).mean()) for name in sketch.places}
 
 
 def identified(belief: Tensor, tasks: int) -> float:

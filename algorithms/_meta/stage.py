@@ -6,6 +6,7 @@ from functools import partial
 import torch
 from torch import nn
 
+from spreeze.algorithms._meta.adaptation import record
 from spreeze.algorithms._meta.config import MetaConfig
 from spreeze.algorithms._meta.encoders import Encoder
 from spreeze.algorithms._meta.episodes import MetaEpisodes, Plan, evaluate
@@ -56,6 +57,7 @@ def meta_stage(
         make_learner=make_learner,
         make_source=lambda setup: MetaEpisodes(setup, plan, config.prior_share),
         evaluate=lambda setup: evaluate(setup, plan),
+        adapt=lambda setup: record(setup, plan),
         block_rows=plan.segment * STREAMS,
         pace=Pace(ratio=RATIO),
         warmup=config.warmup,

@@ -13,6 +13,8 @@ class MetaCUREConfig(MetaConfig):
 
     intrinsic_weight: float = 0.2
     """lambda, of the intrinsic reward beside the environment's (published: 0.2, also 0.1 and 3); 0: the ablation."""
+    intrinsic: Literal["information", "prediction-error"] = "information"
+    """The intrinsic reward: context error minus identity error (published), or, as a foil, the context error alone."""
     intrinsic_dynamics: bool = False
     """Let predictors also foretell the next observation, and their errors enter (published: for some tasks)."""
     exploration_pairing: Literal["random", "sequence"] = "random"

@@ -57,7 +57,7 @@ class MetaCUREPart:
     def learn_to_explore(self, rows: Rows) -> Metrics:
         """One step of the explorer's critics, with r + lambda r_int and the beliefs before and after, and of itself."""
         explore, belief = self.explore, rows.belief.detach()
-        intrinsic = self.predictors.intrinsic(rows)
+        intrinsic = self.predictors.intrinsic(rows, self.config.intrinsic)
         reward = rows.reward + self.config.intrinsic_weight * intrinsic
         given = torch.cat((rows.observation, belief), -1)
         target = explore.backed_up(reward, torch.cat((rows.next_observation, rows.after), -1), rows.action)

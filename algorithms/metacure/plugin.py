@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import torch
 
+from spreeze.algorithms._meta.adaptation import record
 from spreeze.algorithms._meta.episodes import evaluate
 from spreeze.algorithms._meta.stage import ROWS, meta_stage, plan_of
 from spreeze.algorithms.metacure.config import MetaCUREConfig
@@ -32,7 +33,13 @@ def stages(spec: EnvironmentSpec, config: MetaCUREConfig, batch_size: int) -> Se
     )
     if config.last_episode == "exploiter":
         return [stage]
-    return [replace(stage, evaluate=lambda setup: evaluate(setup._replace(mode="probe"), plan))]
+    return [
+        replace(
+            stage,
+            evaluate=lambda setup: evaluate(setup._replace(mode="probe"), plan),
+            adapt=lambda setup: record(setup._replace(mode="probe"), plan),
+        )
+    ]
 
 
 ALGORITHM = Algorithm(

@@ -1,5 +1,7 @@
 """The two predictors, and the intrinsic reward that they make."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -39,7 +41,10 @@ class Predictors(nn.Module):
         return self.context.error(rows, rows.belief.detach()), self.identity.error(rows, number)
 
     @torch.no_grad()
-    def intrinsic(self, rows: Rows) -> Tensor:
-        """The information that a transition gives about the task, up to a factor: a difference of errors (R,)."""
+    def intrinsic(self, rows: Rows, kind: Literal["information", "prediction-error"] = "information") -> Tensor:
+        """The information that a transition gives about the task, up to a factor: a difference of errors (R,).
+
+        The foil `prediction-error` is the first of both alone: what a transition has that is not foreseen.
+        """
         context, identity = self.errors(rows)
-        return context - identity
+        return context if kind == "prediction-error" else context - identity

@@ -40,7 +40,7 @@ def learned(incline: np.ndarray, run: np.ndarray, rise: np.ndarray) -> np.ndarra
     k + run (rise - k run) / (run^2 + RUN^2): normalised least mean squares, so that a step in place teaches nothing.
     """
     found: np.ndarray = incline + run * (rise - incline * run) / (run * run + RUN * RUN)
-    return np.clip(found, -STEEPEST, STEEPEST)
+    return found.clip(-STEEPEST, STEEPEST)
 
 
 class Gait:

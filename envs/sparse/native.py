@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from spreeze.environment import Environment
+from spreeze.environment import Environment, Sketch
 from spreeze.envs.native import load_model, simulate
 from spreeze.envs.native.task import Task
 from spreeze.envs.native.vector import NativeVector
@@ -29,6 +29,8 @@ class Family:
     """(model, rows (K, ...) of tasks) -> values (K, ...) of fields of `MjModel`."""
     timestep: float | None = None
     """Of the physics [s]; None: the model's own."""
+    sketch: Sketch | None = None
+    """How its tasks are drawn."""
 
     def environment(self, name: str, summary: str) -> Environment:
         """The plug-in."""
@@ -37,7 +39,10 @@ class Family:
             return FamilyVector(name, self, options, count, seed)
 
         def make_rendered(options: FamilyOptions) -> gymnasium.Env[Any, Any]:
-            raise NotImplementedError(f"{name} is not drawn")
+            from spreeze.envs.native.rendering import RenderedSimulation
+
+            one = make_vector(options, 1, 0)
+            return RenderedSimulation(one, one.simulations, one.seconds)
 
         return Environment(summary, FamilyOptions, make_vector, make_rendered, tasks=lambda options: self.tasks.counts)
 
@@ -47,16 +52,28 @@ class FamilyVector(NativeVector):
 
     def __init__(self, name: str, family: Family, options: FamilyOptions, count: int, seed: int) -> None:
         self.assignment, self._parameters = Assignment(family.tasks, options.tasks, count), family.parameters
+        self.sketch = family.sketch
         task = family.task(self.assignment.values)
         self._model = load_model(task)
         if family.timestep is not None:
             self._model.opt.timestep = family.timestep
-        super().__init__(name, task, simulate(task, self._model, count), seed, family.tasks.episode_steps)
+        self.simulations = simulate(task, self._model, count)
+        super().__init__(name, task, self.simulations, seed, family.tasks.episode_steps)
 
     def begin(self, task: np.ndarray) -> np.ndarray:
         """As `TaskFamily` says."""
         self.assignment.give(task)
         return self.reset()
+
+    def begin_with(self, seed: int) -> np.ndarray:
+        """Begin the first episode that environments of this seed have; return the observations (N, O)."""
+        self._seed[:], self._episodes[:] = seed, -1
+        return self.reset()
+
+    @property
+    def seconds(self) -> float:
+        """Simulated time of a step."""
+        return float(self._seconds)
 
     def state(self) -> Mapping[str, np.ndarray]:
         """As `NativeVector` says, and the tasks."""

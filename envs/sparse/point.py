@@ -14,7 +14,7 @@ import gymnasium
 import numpy as np
 from gymnasium.spaces import Box
 
-from spreeze.environment import Environment, Transition
+from spreeze.environment import Environment, Sketch, Transition
 from spreeze.envs.sparse.picture import PointPicture
 from spreeze.envs.sparse.tasks import Assignment, FamilyOptions, TaskList, half_circle
 from spreeze.envs.vector import empty_transition, episode_seed, fault, first_not_finite, not_finite, place
@@ -93,6 +93,13 @@ class PointVector:
             own[...] = state[name]
         self.assignment.restore(state["task"], state["given"])
         return self._observe(self._turn())
+
+    @property
+    def sketch(self) -> Sketch:
+        """As `Sketched` says."""
+        places = {"noise": (tuple(NOISE_PLACE.tolist()), NOISE_REACH)} if self._noisy else {}
+        goals = tasks(self._noisy).values
+        return Sketch(("x", "y"), lambda observation: observation[..., :2], goals, REACH, places=places)
 
     def close(self) -> None:
         """Nothing is held."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from spreeze.environment import Environment
+from spreeze.environment import Environment, Sketch
 from spreeze.envs.native import hopper, load_model, walker2d
 from spreeze.envs.native.task import Outcome, Task
 from spreeze.envs.native.terms import control_cost, forward_velocity
@@ -56,13 +56,19 @@ def scaled(model: Any, tasks: np.ndarray) -> Mapping[str, np.ndarray]:
     return found
 
 
-def _family(task: Task) -> Family:
+def _family(task: Task, velocity: int) -> Family:
+    """`velocity` is where that of the first joint is observed."""
     own = replace(task, reward=reward, healthy=None)
     tasks = TaskList(factors(load_model(own)), _TEST, _STEPS)
-    return Family(tasks, lambda values: own, scaled, _TIMESTEP)
+    goals = np.full((len(tasks.values), 1), _SPEED)
+    sketch = Sketch(("velocity [m/s]",), lambda seen: seen[..., velocity : velocity + 1], goals, _REACH)
+    return Family(tasks, lambda values: own, scaled, _TIMESTEP, sketch)
 
 
-FAMILIES = {"hopper-rand-params": partial(_family, hopper.V4), "walker-rand-params": partial(_family, walker2d.V4)}
+FAMILIES = {
+    "hopper-rand-params": partial(_family, hopper.V4, 5),
+    "walker-rand-params": partial(_family, walker2d.V4, 8),
+}
 
 
 def family(name: str, summary: str) -> Environment:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spreeze.environment import Environment
+from spreeze.environment import Environment, Sketch
 from spreeze.envs.native import half_cheetah, walker2d
 from spreeze.envs.native.task import Outcome, Task
 from spreeze.envs.native.terms import body_position, control_cost, forward_velocity
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _REACH, _HEIGHT = 0.5, 2.0
 _CONTROL_WEIGHT = 0.05
 _STEPS = 64
+_VELOCITY = 8
+"""Where both observe the velocity of the first joint at this moment; the reward takes its mean over the step."""
 
 
 def _observe_cheetah(simulations: Simulations) -> Sequence[np.ndarray]:
@@ -45,10 +47,15 @@ def _velocities(count: int, test: int, highest: float, seed: int) -> TaskList:
     return TaskList(evenly_drawn(count, 0.0, highest, seed)[:, None], test, _STEPS)
 
 
+def _family(base: Task, tasks: TaskList) -> Family:
+    sketch = Sketch(("velocity [m/s]",), lambda seen: seen[..., _VELOCITY : _VELOCITY + 1], tasks.values, _REACH)
+    return Family(tasks, lambda velocity: _rewarded(base, velocity), sketch=sketch)
+
+
 _CHEETAH = replace(half_cheetah.V5, observe=_observe_cheetah, fields=("xpos",))
 FAMILIES = {
-    "cheetah-vel-sparse": Family(_velocities(130, 30, 3.0, 1337), lambda velocity: _rewarded(_CHEETAH, velocity)),
-    "walker-vel-sparse": Family(_velocities(70, 30, 2.0, 1330), lambda velocity: _rewarded(walker2d.V4, velocity)),
+    "cheetah-vel-sparse": _family(_CHEETAH, _velocities(130, 30, 3.0, 1337)),
+    "walker-vel-sparse": _family(walker2d.V4, _velocities(70, 30, 2.0, 1330)),
 }
 
 

@@ -241,7 +241,7 @@ class Aged:
         return getattr(self._envs, name)
 
     def step(self, actions: np.ndarray) -> Transition:
-        moment = self._envs.step(actions)
+        moment: Transition = self._envs.step(actions)
         self.ages = np.where(self._ended, 0, self.ages + 1)
         self._ended = moment.terminated | moment.truncated
         return moment
@@ -253,7 +253,7 @@ class Aged:
 def test_an_evaluation_reports_the_means_of_what_environments_measure_of_the_same_episodes() -> None:
     name = "cartpole"
     policy = Told(make_envs(name, 1).action_space)
-    setup = EvaluationSetup(policy, {}, partial(Aged, name), "exploit", 30, SEED)  # type: ignore[arg-type]
+    setup = EvaluationSetup(policy, {}, partial(Aged, name), "exploit", 30, SEED)
     result = evaluate_episodes(setup)
     assert len(set(result.lengths)) > 1, "episodes that end later must not count those that began meanwhile"
     assert result.metrics == {"age": np.mean(result.lengths), "negative": -np.mean(result.lengths)}

@@ -97,3 +97,17 @@ def test_the_error_is_by_hand_that_of_the_reward_and_the_mean_over_observations(
     one = torch.ones(1, 2)
     given = Rows(one, one[:, :1], torch.tensor([3.0]), 2 * one, torch.tensor([0]), one, one)
     assert float(predictors.errors(given)[0].detach()) == 4 + (0.5**2 + 1.5**2) / 2
+
+
+def test_the_foil_is_the_context_predictor_s_error_alone() -> None:
+    predictors = coins(0.1)
+    known = torch.tensor([0.0, 1.0], dtype=torch.float64)
+    given = rows(torch.ones(2, dtype=torch.float64), torch.tensor([1, 1]), known)
+    foil, information = predictors.intrinsic(given, "prediction-error"), predictors.intrinsic(given)
+    torch.testing.assert_close(foil, torch.tensor([0.5**2, 0.4**2], dtype=torch.float64))
+    torch.testing.assert_close(information, torch.tensor([0.5**2 - 0.4**2, 0.0], dtype=torch.float64))
+
+
+def test_the_foil_is_attracted_by_pure_noise() -> None:
+    predictors, unseen = trained(torch.zeros(3), noise=1.0)
+    assert predictors.intrinsic(unseen, "prediction-error").mean() > 1.8

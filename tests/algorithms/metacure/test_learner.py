@@ -1,6 +1,7 @@
 """Who learns from whom in one update."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 import pytest
 import torch
@@ -84,10 +85,13 @@ def test_the_identity_predictor_never_leaves_the_learner() -> None:
     assert not told & {id(parameter) for parameter in learner.predictors.parameters()}
 
 
-def test_the_explorer_is_paid_the_reward_and_lambda_times_the_intrinsic_one(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ["information", "prediction-error"])
+def test_the_explorer_is_paid_the_reward_and_lambda_times_the_intrinsic_one(
+    kind: Literal["information", "prediction-error"], monkeypatch: pytest.MonkeyPatch
+) -> None:
     rewards: list[Tensor] = []
     for weight in (0.0, 3.0):
-        learner = part(MetaCUREConfig(**{**vars(SMALL), "intrinsic_weight": weight}))
+        learner = part(MetaCUREConfig(**{**vars(SMALL), "intrinsic_weight": weight, "intrinsic": kind}))
         kept = learner.explore.backed_up
 
         def noting(reward: Tensor, following: Tensor, action: Tensor, kept: BackedUp = kept) -> Tensor:
@@ -96,9 +100,22 @@ def test_the_explorer_is_paid_the_reward_and_lambda_times_the_intrinsic_one(monk
 
         monkeypatch.setattr(learner.explore, "backed_up", noting)
         rows = paired(learner)
-        intrinsic = learner.predictors.intrinsic(rows)
+        intrinsic = learner.predictors.intrinsic(rows, kind)
         learner.learn_to_explore(rows)
         torch.testing.assert_close(rewards[-1], rows.reward + weight * intrinsic)
+
+
+def test_half_the_precision_moves_the_policies_alike() -> None:
+    moved: list[Mapping[str, Tensor]] = []
+    for precision in ("float32", "bfloat16"):
+        learner = part(MetaCUREConfig(**{**vars(SMALL), "hidden": (64, 64), "precision": precision}))
+        before = {name: one.clone() for name, one in weights(learner).items()}
+        learner.update({"episodes": batch()})
+        moved.append({name: one - before[name] for name, one in weights(learner).items()})
+    for name in ("exploiter", "explorer", "explorer_critic"):
+        wanted, found = (one[name] for one in moved)
+        assert torch.nn.functional.cosine_similarity(wanted, found, dim=0) > 0.9
+        assert not torch.equal(wanted, found)
 
 
 def test_on_a_constant_reward_the_value_becomes_its_discounted_sum() -> None:

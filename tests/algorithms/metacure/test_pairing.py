@@ -2,6 +2,7 @@
 
 import torch
 
+from spreeze.algorithms.metacure import MetaCUREConfig
 from tests.algorithms.metacure.scene import SMALL, TASKS, labelled, part, plan
 
 
@@ -40,6 +41,16 @@ def test_the_belief_of_a_sequence_is_that_before_its_transition() -> None:
     torch.testing.assert_close(own.after, beliefs[prefix + 1, own.task])
     assert not own.after.requires_grad
     assert sorted(prefix.unique().tolist()) == list(range(8)), "the empty prefix counts, the whole one comes after"
+
+
+def test_a_context_can_be_cut_after_its_first_steps_while_every_transition_is_learned_from() -> None:
+    learner = part(MetaCUREConfig(**{**vars(SMALL), "context_steps": 6}), rows=600)
+    whole, cut = part().pairing.tokens(labelled()), learner.pairing.tokens(labelled())
+    torch.testing.assert_close(cut, whole[:6])
+    mixed, own = learner.pairing.rows(labelled(), learner.exploit.encoder)  # type: ignore[arg-type]
+    step, episode = own.observation.unbind(-1)
+    assert (episode * TASKS.episode_steps + step).unique().tolist() == list(range(6))
+    assert mixed.observation[:, 1].unique().tolist() == [0, 1, 2]
 
 
 def test_a_token_is_a_transition() -> None:

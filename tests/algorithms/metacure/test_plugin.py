@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from spreeze import registry
-from spreeze.algorithms._meta.episodes import FIELDS, MetaEpisodes, Player, adapt, evaluate, identified
+from spreeze.algorithms._meta.episodes import FIELDS, MetaEpisodes, Player, adapt, adapting, evaluate, identified
 from spreeze.algorithms._meta.policy import MetaPolicy
 from spreeze.algorithms._meta.stage import plan_of
 from spreeze.algorithms.metacure import ALGORITHM, MetaCUREConfig
@@ -122,7 +122,8 @@ def test_adaptation_is_on_tasks_held_out_and_by_their_experience_alone() -> None
     assert not any(
         "predictor" in name for module in build_modules(stage).values() for name, _ in module.named_modules()
     )
-    first, other = (adapt(setup(policy), plan, np.array([task]))[0].fields for task in (0, 59))
+    players = [adapting(setup(policy), plan, np.array([task])) for task in (0, 59)]
+    first, other = (adapt(player, plan, "exploit")[0].fields for player in players)
     np.testing.assert_array_equal(first["action"][:5], other["action"][:5], "no reward is that near to the origin")
 
 
@@ -150,6 +151,7 @@ def test_one_task_is_refused(name: str) -> None:
     ("options", "complaint"),
     [
         ({"latent": 0}, "--latent 0"),
+        ({"context_steps": -1}, "--context-steps -1"),
         ({"prior_share": 1.5}, "--prior-share 1.5"),
         ({"temperature": 0.0}, "--temperature"),
     ],

@@ -141,6 +141,7 @@ def test_a_singular_system_fails_alone_and_keeps_its_torques(made: Made) -> None
     np.testing.assert_array_equal(failed, [False, True])
     assert np.isfinite(torques).all()
     batch.ctrl[:] = 7.0
-    nowhere = Reference(np.zeros(2, np.int64), np.zeros((2, 3, 3)), *np.zeros((3, 2, 3)), np.zeros(2))
+    level = np.zeros((2, 3))
+    nowhere = Reference(np.zeros(2, np.int64), np.zeros((2, 3, 3)), level, level, level, np.zeros(2))
     np.testing.assert_array_equal(controller.track(posture, nowhere).failed, [False, True])
     assert (batch.ctrl[0] != 7.0).all() and (batch.ctrl[1] == 7.0).all()

@@ -63,7 +63,7 @@ def test_a_run_is_measured_with_another_controller(run: Path, bipeds: Any, tmp_p
     assert list(found) == ["alip_walker on rabbit, run", "alip_walker on rabbit, inverse-kinematics, run"]
     assert usual["survived"][0] == other["survived"][0] == 1.0
     assert usual["rms"][0] != other["rms"][0] < 0.3
-    assert load_settings(run / "config.yaml").environment.controller == "auto"  # type: ignore[attr-defined]
+    assert load_settings(run / "config.yaml").environment.controller == "auto"
     bipeds.main(["robust", str(run), "--episodes", "2", "--out", str(tmp_path), "--controller", "inverse-kinematics"])
     [(name, result)] = json.loads((tmp_path / "robust.json").read_text()).items()
     assert name.endswith("inverse-kinematics") and result["slopes"]["0.0"][0] == 1.0

@@ -92,7 +92,7 @@ def test_episodes_are_the_same_after_a_push_in_an_earlier_one() -> None:
             env.push(impulse, 0.0)  # It is under way when the next episode begins.
             continue
         seen.append(np.array([env.vector.step(middle(env.vector)).observation.copy() for _ in range(4)]))
-    np.testing.assert_array_equal(*seen)
+    np.testing.assert_array_equal(seen[0], seen[1])
 
 
 @pytest.mark.parametrize("name", ["rabbit", "walker2d-alip", "digit"])
@@ -142,7 +142,7 @@ def test_forward_is_where_the_robot_heads() -> None:
     assert charts["forward speed [m/s]"]["actual"] == pytest.approx(0.7)
     assert charts["speed to the left [m/s]"]["actual"] == pytest.approx(-0.1)
     env.push(10.0, 0.0)
-    np.testing.assert_allclose(env._simulations._force, (0.0, 200.0), atol=1e-9)
+    np.testing.assert_allclose(env.simulations._force, (0.0, 200.0), atol=1e-9)
 
 
 def test_the_control_pushes_within_its_limits() -> None:

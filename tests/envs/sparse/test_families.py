@@ -54,6 +54,50 @@ def test_sizes_are_the_published_ones_and_tasks_held_out_are_others(name: str) -
 
 
 @every_family
+def test_a_family_is_drawn_as_it_is_simulated(name: str) -> None:
+    env, envs = environment(name).make_rendered(FamilyOptions()), made(name, count=1, seed=5)
+    drawn: Any = env
+    for _ in range(2):
+        first, _ = env.reset(seed=5)
+        envs.begin_with(5)
+        np.testing.assert_array_equal(first, envs.exact_observation()[0].astype(np.float32))
+        action = actions(envs)
+        for _ in range(3):
+            seen, reward, *_ = env.step(action[0])
+            wanted = envs.step(action)
+        np.testing.assert_array_equal(seen, wanted.observation[0])
+        assert reward == pytest.approx(float(wanted.reward[0]))
+        np.testing.assert_array_equal(drawn.data.qpos, envs.simulations.qpos[0])
+        assert np.isfinite(drawn.data.xpos).all() and drawn.model.nbody == len(drawn.data.xpos)
+    assert (env.reset(seed=6)[0] != first).any()
+    frame: Any = env.render()
+    assert frame.shape == (360, 640, 3) and frame.std() > 0
+    assert env.metadata["render_fps"] == round(1 / envs.seconds)
+    env.close()
+
+
+@every_family
+def test_a_sketch_tells_where_bodies_are_and_where_they_are_rewarded(name: str) -> None:
+    envs = made(name, count=3)
+    seen, sketch = envs.begin(np.array([0, 1, 2])).copy(), envs.sketch
+    assert sketch is not None
+    for _ in range(4):
+        seen = envs.step(actions(envs)).observation
+    simulations, task = envs.simulations, environment(name).tasks(FamilyOptions())  # type: ignore[misc]
+    assert len(sketch.goals) == task.train + task.test
+    if len(sketch.labels) == 1:
+        wanted = simulations.qvel[:, :1]
+    elif name.startswith("ant"):
+        wanted = simulations.qpos[:, :2]
+    else:
+        model, data = envs._model, mujoco.MjData(envs._model)
+        data.qpos[:] = simulations.qpos[0]
+        mujoco.mj_forward(model, data)
+        wanted, seen = data.body("fingertip").xpos[None, :2], seen[:1]
+    np.testing.assert_allclose(sketch.track(seen), wanted, atol=1e-2)
+
+
+@every_family
 def test_an_episode_is_cut_by_the_clock_and_by_nothing_else(name: str) -> None:
     envs = made(name)
     envs.begin(np.array([0, 1]))

@@ -77,7 +77,7 @@ def test_controls_charts_and_pictures_of_an_environment_are_shown_and_act(tmp_pa
         looking.set("Kick (K)", True)
         looking.until(lambda page: page.values.get("velocity") == 1.0)
         looking.set("how fast", -2)
-        looking.until(lambda page: not page.set("Kick (K)", True) and page.values.get("velocity") == -2.0)
+        looking.until(lambda page: page.pressed("Kick (K)") and page.values.get("velocity") == -2.0)
         looking.send(type="CommandTriggerMessage", uuid=looking.controls["Halt"])
         looking.set("Halt", True)
         looking.until(lambda page: page.values.get("velocity") == 0.0)
@@ -99,7 +99,7 @@ def test_numbers_are_moved_into_their_limits(tmp_path: Path) -> None:
     with shown(env, tmp_path) as viewer, page(viewer) as looking:
         for asked, taken in ((1e300, 5.0), (-7, -5.0)):
             looking.set("how fast", asked)
-            looking.until(lambda page, v=taken: not page.set("Kick (K)", True) and page.values.get("velocity") == v)  # type: ignore[misc]
+            looking.until(lambda page, v=taken: page.pressed("Kick (K)") and page.values.get("velocity") == v)  # type: ignore[misc]
     assert {kick for [kick] in env.kicks} <= {1.0, 5.0, -5.0}
 
 
@@ -121,7 +121,22 @@ def malformed(looking: Page) -> Iterator[bytes | str]:
         broken = bytearray(camera)
         broken[draw.randrange(len(camera))] = draw.randrange(256)
         yield bytes(broken)
-    values = (None, [], {}, "", "x", -1, 1e308, float("nan"), float("inf"), True, 2**63, b"x", [[[]]], "a" * 1000)
+    values: tuple[object, ...] = (
+        None,
+        [],
+        {},
+        "",
+        "x",
+        -1,
+        1e308,
+        float("nan"),
+        float("inf"),
+        True,
+        2**63,
+        b"x",
+        [[[]]],
+        "a" * 1000,
+    )
     names = ("value", "update_cb", "sync_cb", "props", "gui_api", "removed", "__class__", "_impl", "", "is_button")
     for control in [*known, "", 5, None]:
         for value in values:
@@ -157,7 +172,7 @@ def test_malformed_messages_do_no_harm(tmp_path: Path) -> None:
             looking.until(lambda page: "how fast" in page.controls)
             looking.set("Time", "Play")
             looking.set("how fast", 3)
-            looking.until(lambda page: not page.set("Kick (K)", True) and page.values.get("velocity") == 3.0)
+            looking.until(lambda page: page.pressed("Kick (K)") and page.values.get("velocity") == 3.0)
             assert viewer.session.seed >= 0 and viewer.session.speed in (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
     assert all(-5.0 <= kick <= 5.0 for [kick] in env.kicks)
 
@@ -169,7 +184,7 @@ def test_a_huge_message_ends_the_connection_that_sent_it_and_no_other(tmp_path: 
             while True:
                 hostile.recv(timeout=60)
         looking.set("how fast", 2)
-        looking.until(lambda page: not page.set("Kick (K)", True) and page.values.get("velocity") == 2.0)
+        looking.until(lambda page: page.pressed("Kick (K)") and page.values.get("velocity") == 2.0)
 
 
 class Limits:

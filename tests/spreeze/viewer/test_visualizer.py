@@ -49,7 +49,7 @@ def test_what_a_page_does_to_the_robot_that_it_sees_does_not_hurt_the_run(start:
             connection.send(frame)
         page.set("impulse [N s]", 1e300)
         page.set("direction [degrees]", float("nan"))
-        page.until(lambda page: not page.set("Push (P)", True) and page.values["actual"] > 1.5)
+        page.until(lambda page: page.pressed("Push (P)") and page.values["actual"] > 1.5)
     run.finish()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import zstandard
-from websockets.sync.client import ClientConnection
+from websockets.sync.connection import Connection
 
 from benchmarks.viewer_client import attach
 from tests.spreeze.viewer.trained import LIMIT_S
@@ -57,7 +57,7 @@ VALUE = re.compile(r">([^<>]+)<b> (-?[\d.]+)</b>")
 class Page:
     """What a page knows of its controls and of the values above its charts, and what it may send."""
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.controls: dict[str, str] = {}
         """Identifier of every control and command by its label."""
@@ -89,6 +89,11 @@ class Page:
     def send(self, **message: Any) -> None:
         """Send a message as it is."""
         self.connection.send(msgspec.msgpack.encode(message))
+
+    def pressed(self, label: str) -> bool:
+        """Press a button; True."""
+        self.set(label, True)
+        return True
 
     def set(self, label: str, value: object) -> None:
         """Give a control a value; a button is pressed by True."""
