@@ -1,4 +1,4 @@
-"""Environments by name: Gymnasium's classics, bipeds, families of tasks, and any installed Gymnasium id.
+"""Environments by name: Gymnasium's classics, bipeds, robots over terrain, families of tasks, any Gymnasium id.
 
 Nothing here imports gymnasium, numpy or a simulator until an environment is asked for.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if __name__ != "spreeze.envs":
     raise ImportError(f"import spreeze.envs, not {__name__}: `from spreeze.envs import ...`")
 
-from spreeze.envs import sparse
+from spreeze.envs import sparse, terrain
 from spreeze.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -41,15 +41,16 @@ SHORT_NAMES: dict[str, str] = {name: identifier for name, (identifier, _) in _CL
 
 
 def summaries() -> dict[str, str]:
-    """Return one line for each short name, biped and family of tasks."""
+    """Return one line for each short name, biped, robot over terrain and family of tasks."""
     from spreeze.envs.bipeds import BIPEDS
 
     classics = {name: f"{identifier}: {summary}" for name, (identifier, summary) in _CLASSICS.items()}
-    return classics | {name: biped.summary for name, biped in BIPEDS.items()} | sparse.SUMMARIES
+    bipeds = {name: biped.summary for name, biped in BIPEDS.items()}
+    return classics | bipeds | terrain.SUMMARIES | sparse.SUMMARIES
 
 
 def environment(name: str) -> Environment:
-    """Return the environment called `name`: a short name, a biped, a family of tasks, a Gymnasium id or `module:Id-v0`.
+    """Return the environment called `name`: one of `summaries`, a Gymnasium id or `module:Id-v0`.
 
     Raises:
         UnknownName: nothing is called so; the message names the nearest.
@@ -59,6 +60,8 @@ def environment(name: str) -> Environment:
 
     if name in bipeds.BIPEDS:
         return bipeds.environment(name)
+    if name in terrain.SUMMARIES:
+        return terrain.environment(name)
     if name in sparse.SUMMARIES:
         return sparse.environment(name)
     from spreeze.envs._gymnasium import gymnasium_environment

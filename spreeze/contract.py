@@ -26,6 +26,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 from spreeze.dataset import Dataset as Dataset
 from spreeze.dataset import Episode as Episode
 from spreeze.dataset import Reference as Reference
+from spreeze.environment import EnvironmentSpec as EnvironmentSpec
+from spreeze.environment import Mirror as Mirror
 from spreeze.environment import Sketch as Sketch
 from spreeze.environment import Sketched as Sketched
 from spreeze.environment import TaskFamily as TaskFamily
@@ -43,7 +45,6 @@ from spreeze.setups import SourceSetup as SourceSetup
 if TYPE_CHECKING:
     import numpy as np
     import torch
-    from gymnasium.spaces import Space
     from torch import Tensor, nn
 
 Metrics = Mapping[str, "Tensor | float"]
@@ -68,20 +69,6 @@ class Range:
     default: float
     minimum: float
     maximum: float
-
-
-@dataclass(frozen=True)
-class EnvironmentSpec:
-    """What an algorithm is told of the environment. Policies act in [-1, 1] where actions form a bounded Box."""
-
-    observation: Space[Any]
-    action: Space[Any]
-    termination: Callable[[Any], Any] | None = None
-    """Next observations (..., O), as arrays or tensors, -> (...) bool: which of them end an episode; None: unknown."""
-    dataset: Dataset | None = None
-    """What the user asked to learn from, or what the environment offers; None: nothing."""
-    tasks: Tasks | None = None
-    """Of a family of tasks, which a source tells its environments by `TaskFamily.begin`; None: there is one task."""
 
 
 @dataclass(frozen=True)

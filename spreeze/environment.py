@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 if TYPE_CHECKING:
     import gymnasium
     import numpy as np
+    from gymnasium.spaces import Space
 
     from spreeze.dataset import Dataset
 
@@ -179,6 +180,34 @@ class Tasks:
         return range(self.train, self.train + self.test)
 
 
+class Mirror(NamedTuple):
+    """How observations (..., O) and actions (..., A) look with left and right exchanged: sign * x[..., index].
+
+    Twice is the identity. A mirrored action in a mirrored state leads to the mirrored state.
+    """
+
+    observation: tuple[np.ndarray, np.ndarray]
+    """index (O,) int64 and sign (O,) float32, of an observation as one vector."""
+    action: tuple[np.ndarray, np.ndarray]
+    """index (A,) and sign (A,), of an action in [-1, 1]."""
+
+
+@dataclass(frozen=True)
+class EnvironmentSpec:
+    """What an algorithm is told of the environment. Policies act in [-1, 1] where actions form a bounded Box."""
+
+    observation: Space[Any]
+    action: Space[Any]
+    termination: Callable[[Any], Any] | None = None
+    """Next observations (..., O), as arrays or tensors, -> (...) bool: which of them end an episode; None: unknown."""
+    dataset: Dataset | None = None
+    """What the user asked to learn from, or what the environment offers; None: nothing."""
+    tasks: Tasks | None = None
+    """Of a family of tasks, which a source tells its environments by `TaskFamily.begin`; None: there is one task."""
+    mirror: Mirror | None = None
+    """Of a robot whose left and right are alike; None: nothing of that is known."""
+
+
 @dataclass(frozen=True)
 class Environment:
     """A plug-in: one environment by name."""
@@ -197,3 +226,5 @@ class Environment:
     """Name or path, or None for the dataset of its own -> dataset, None if it has none; raises `UsageError`."""
     tasks: Callable[[Any], Tasks] | None = None
     """options -> the tasks of a family, of which `make_vector` gives a `TaskFamily`; None: there is one task."""
+    mirror: Callable[[Any], Mirror] | None = None
+    """options -> how left and right are exchanged; None: nobody knows."""

@@ -52,7 +52,8 @@ def environment_spec(settings: Settings, observation: Space[Any], action: Space[
         raise UsageError(f"--dataset: environment '{settings.env}' cannot read datasets")
     dataset = None if environment.dataset is None else environment.dataset(settings.run.dataset)
     tasks = None if environment.tasks is None else environment.tasks(settings.environment)
-    return EnvironmentSpec(observation, action, environment.termination, dataset, tasks)
+    mirror = None if environment.mirror is None else environment.mirror(settings.environment)
+    return EnvironmentSpec(observation, action, environment.termination, dataset, tasks, mirror)
 
 
 def reads_dataset(stages: Sequence[Stage]) -> bool:

@@ -51,6 +51,10 @@ class BatchSimulations:
             self._own.setdefault(name, self._batch.expand(name))[indices] = value
         self._batch.set_const(indices)
 
+    def live_parameter(self, name: str) -> np.ndarray:
+        """(N, ...): a field of `MjModel` in every simulation, to be written to; what is derived of it stays."""
+        return self._own.setdefault(name, self._batch.expand(name))
+
     def close(self) -> None:
         """As `Simulations` says."""
         del self._batch

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spreeze.envs import SHORT_NAMES, environment, gymnasium_id, sparse, summaries
+from spreeze.envs import SHORT_NAMES, environment, gymnasium_id, sparse, summaries, terrain
 from spreeze.envs._gymnasium import GymnasiumOptions
 from spreeze.envs.bipeds import BIPEDS
 from spreeze.errors import UnknownName, UsageError
@@ -59,7 +59,7 @@ def test_a_module_that_cannot_be_imported_is_named() -> None:
 
 
 def test_summaries_cover_the_short_names_without_a_simulator(root: Path) -> None:
-    assert summaries().keys() == {*SHORT_NAMES, *sparse.SUMMARIES, *BIPEDS}
+    assert summaries().keys() == {*SHORT_NAMES, *sparse.SUMMARIES, *terrain.SUMMARIES, *BIPEDS}
     code = "import sys; from spreeze.envs import summaries; summaries(); print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=60, check=True
