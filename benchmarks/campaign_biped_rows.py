@@ -11,7 +11,7 @@ from spreeze.algorithms.alip import ALIPConfig
 
 STEPS = {"rabbit": 300_000, "walker2d": 900_000}
 """Decisions of a planner that is disturbed; one hour is 120,000."""
-END_TO_END = 1_500_000
+END_TO_END = 1_000_000
 """Those of an end-to-end policy."""
 PLANNING = {"rabbit": "rabbit", "walker2d": "walker2d-alip"}
 """Environments of planners."""
