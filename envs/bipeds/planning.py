@@ -128,23 +128,17 @@ class Planning:
     def _tracked(self, posture: Posture) -> tuple[np.ndarray, ...]:
         """What the controller tracks, as it is: pitch (and roll) with rates; height with its rate; the swing foot's."""
         rows, stance = self._rows, self._world.gait.stance
-        lean = [values[:, 1::-1] for values in (posture.attitude, posture.attitude_rate)]
-        base = posture.base[:, 2] - posture.feet[rows, stance, 2] - self._world.robot.height
-        swing = [
-            np.column_stack([self._mirrored(self._ahead((feet[rows, 1 - stance] - center)[:, :2])), lifted])
-            for feet, center, lifted in (
-                (
-                    posture.feet,
-                    posture.mass_center,
-                    (posture.feet[rows, 1 - stance] - posture.feet[rows, stance])[:, 2],
-                ),
-                (posture.feet_velocity, posture.mass_velocity, posture.feet_velocity[rows, 1 - stance, 2]),
-            )
-        ]
+        feet, velocity = posture.feet[rows, 1 - stance], posture.feet_velocity[rows, 1 - stance]
+        ground = posture.feet[rows, stance, 2]
+        base = posture.base[:, 2] - ground - self._world.robot.height
         return (
-            *map(self._mirrored, lean),
+            self._mirrored(posture.attitude[:, 1::-1]),
+            self._mirrored(posture.attitude_rate[:, 1::-1]),
             np.column_stack([base, posture.base_velocity[:, 2]]),
-            *swing,
+            self._mirrored(self._ahead((feet - posture.mass_center)[:, :2])),
+            (feet[:, 2] - ground)[:, None],
+            self._mirrored(self._ahead((velocity - posture.mass_velocity)[:, :2])),
+            velocity[:, 2:],
         )
 
     def _ahead(self, vectors: np.ndarray) -> np.ndarray:
