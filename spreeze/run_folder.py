@@ -40,8 +40,7 @@ def claim(folder: Path, fresh: bool) -> Iterator[Path]:
         if fresh and (folder / "config.yaml").exists():
             remedy = f"`spreeze resume {folder}` goes on with it, or choose another --out"
             raise RunFolderError(f"{folder} holds a run; {remedy}")
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        _sign(folder, lock)
         yield folder.resolve()
     finally:
         if fresh and not (folder / "config.yaml").exists():
@@ -49,6 +48,16 @@ def claim(folder: Path, fresh: bool) -> Iterator[Path]:
             with suppress(OSError):
                 folder.rmdir()
         os.close(lock)
+
+
+def _sign(folder: Path, lock: int) -> None:
+    """Write into the lock who holds it; what a run will need to write is tried at once."""
+    try:
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        os.fsync(lock)
+    except OSError as error:
+        raise RunFolderError(f"cannot write to the run folder {str(folder)!r}: {error}") from error
 
 
 def _lock(folder: Path) -> int:
@@ -114,8 +123,12 @@ def read_options(path: Path) -> Mapping[str, Any]:
 def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
     """Replace summary.json at once."""
     part = folder / ".summary.json"
-    part.write_text(json.dumps(summary, indent=1))
-    part.replace(folder / "summary.json")
+    try:
+        part.write_text(json.dumps(summary, indent=1))
+        part.replace(folder / "summary.json")
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def read_summary(folder: Path) -> dict[str, Any]:

@@ -73,7 +73,7 @@ class StageHub:
         """Say why something could not be saved."""
         problem = self.saver.problem()
         if problem:
-            self.journal.say(f"could not save: {problem}; the previous checkpoint stands")
+            self.journal.complain(f"could not save: {problem}; the previous checkpoint stands")
 
     def describe(self) -> Mapping[str, Any]:
         """What a checkpoint's manifest says of the run."""
@@ -98,8 +98,3 @@ def runtime_folder() -> Path:
         if pid.isdigit() and not Path("/proc", pid).exists() and stale.stat().st_uid == os.getuid():
             shutil.rmtree(stale, ignore_errors=True)
     return Path(tempfile.mkdtemp(prefix=f"spreeze-{os.getpid()}-", dir=base))
-
-
-def inherited_file(folder: Path) -> Path:
-    """Where the bundles that earlier stages published last are kept."""
-    return folder / "checkpoints" / "inherited.safetensors"
