@@ -31,23 +31,27 @@ from spreeze.store_files import restore
 from spreeze.tuning.session import Tuner
 
 
-def execute(settings: Settings, folder: Path, resume: bool = False, age_s: float = 0.0) -> None:
+def execute(
+    settings: Settings, folder: Path, resume: bool = False, age_s: float = 0.0, signals: Signals | None = None
+) -> None:
     """Run all stages in a claimed folder, from its newest checkpoint if `resume`; `age_s` the process was busy before.
 
     Raises:
         Interrupted, SpreezeError: the run ended early; summary.json tells why.
     """
     spec, stages = prepare(settings)
+    signals = signals or Signals()
+    signals.at_once = False
     if resume:
         check_same_data(folder, spec)
     status = Status()
     journal = Journal(folder, settings, run_folder.read_summary(folder) if resume else {}, status.say, age_s)
     if not resume:
         run_folder.save_settings(folder, settings)
-    signals = Signals()
     status.journal, reason = journal, "finished"
     status.lookout.stage_names = [stage.name for stage in stages]
     try:
+        signals.check()
         checkpoint = newest_checkpoint(folder, journal.say) if resume else None
         if spec.dataset is not None and reads_dataset(stages):
             journal.learns_from(spec.dataset)

@@ -94,7 +94,7 @@ def find_run(given: str) -> Path:
 
 def save_settings(folder: Path, settings: Settings) -> None:
     """Write config.yaml: complete, and readable by `--config`."""
-    (folder / "config.yaml").write_text(yaml.safe_dump(settings.to_data(), sort_keys=False))
+    replace_text(folder / "config.yaml", yaml.safe_dump(settings.to_data(), sort_keys=False))
 
 
 def load_settings(path: Path) -> Settings:
@@ -122,10 +122,15 @@ def read_options(path: Path) -> Mapping[str, Any]:
 
 def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
     """Replace summary.json at once."""
-    part = folder / ".summary.json"
+    replace_text(folder / "summary.json", json.dumps(summary, indent=1))
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file under a hidden name, then put it into its place at once; raises OSError and leaves the old one."""
+    part = path.with_name(f".{path.name}")
     try:
-        part.write_text(json.dumps(summary, indent=1))
-        part.replace(folder / "summary.json")
+        part.write_text(text)
+        part.replace(path)
     except OSError:
         part.unlink(missing_ok=True)
         raise

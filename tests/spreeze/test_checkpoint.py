@@ -1,6 +1,5 @@
 """Checkpoints: whole or not there, refused when changed, and never more than data."""
 
-import json
 import os
 import signal
 import subprocess
@@ -13,7 +12,7 @@ import pytest
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from spreeze.checkpoint import Checkpoints, digest, verify
+from spreeze.checkpoint import Checkpoints, digest, read_manifest, seal, verify
 
 DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
@@ -84,7 +83,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
-from spreeze.checkpoint import Checkpoints
+from spreeze.checkpoint import Checkpoints, read_manifest, seal
 
 checkpoints, number = Checkpoints(Path(sys.argv[1])), 100
 while True:
@@ -141,9 +140,10 @@ def empty_manifest(folder: Path) -> None:
 
 
 def edit_manifest(folder: Path, change: Callable[[dict[str, object]], object]) -> None:
-    manifest = json.loads((folder / "manifest.json").read_text())
+    """Change a manifest as somebody would who can seal it."""
+    manifest = read_manifest(folder)
     change(manifest)
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "manifest.json").write_text(seal(manifest))
 
 
 def raise_format(folder: Path) -> None:

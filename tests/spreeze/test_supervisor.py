@@ -275,7 +275,7 @@ def test_only_own_processes_are_ended(family: Family) -> None:
     [
         (0, "ended with exit code 0"),
         (3, "ended with exit code 3"),
-        (-signal.SIGSEGV, "was killed by SIGSEGV"),
+        (-signal.SIGSEGV, "was killed by SIGSEGV; its stacks are in log.txt"),
         (-signal.SIGKILL, "was killed by SIGKILL, perhaps for want of memory"),
     ],
 )

@@ -13,7 +13,7 @@ import zmq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spreeze.stage_hub import runtime_folder
+from spreeze.runtime import RuntimeFolder
 from spreeze.transport.messages import KINDS, MAX_BYTES, Hub, Line, Message, decode, encode
 
 PLAIN: st.SearchStrategy[Any] = st.recursive(
@@ -163,9 +163,11 @@ def test_the_sockets_lie_in_a_folder_that_only_the_user_can_open(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    folder = runtime_folder()
-    assert folder.parent == tmp_path
-    assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
+    runtime = RuntimeFolder()
+    assert runtime.path.parent == tmp_path
+    assert stat.S_IMODE(os.stat(runtime.path).st_mode) == 0o700
+    runtime.close()
+    assert not runtime.path.exists()
 
 
 def test_a_runtime_folder_that_cannot_be_written_or_has_a_long_name_is_passed_over(
@@ -175,7 +177,6 @@ def test_a_runtime_folder_that_cannot_be_written_or_has_a_long_name_is_passed_ov
     deep.mkdir(parents=True)
     for place in (tmp_path / "missing", deep):
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(place))
-        folder = runtime_folder()
-        Hub(folder / "hub").close()
-        (folder / "hub").unlink(missing_ok=True)
-        folder.rmdir()
+        runtime = RuntimeFolder()
+        Hub(runtime.path / "hub").close()
+        runtime.close()
