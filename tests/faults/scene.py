@@ -90,10 +90,13 @@ class Scene:
             done.result()
         return code
 
+    def command(self, words: Sequence[str]) -> list[str]:
+        """A command of spreeze as one of the shell."""
+        return [sys.executable, "-m", "spreeze", *words]
+
     def start(self, words: Sequence[str]) -> "subprocess.Popen[str]":
         """Start a command in a process of its own."""
-        command = [sys.executable, "-m", "spreeze", *words]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        process = subprocess.Popen(self.command(words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.started.append(process)
         self.owner = process.pid
         return process
