@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import faulthandler
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -270,6 +271,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is not None:
         BEGUN_S = time.monotonic()  # called from Python: the process may be old
     words = list(sys.argv[1:] if argv is None else argv)
+    if not faulthandler.is_enabled():  # An environment that crashes when it is tried takes this process along.
+        faulthandler.enable()
     if not words or words[0] in ("-h", "--help"):
         print(OVERVIEW, end="")
         return 0 if words else 2

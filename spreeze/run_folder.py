@@ -20,7 +20,8 @@ RUNS = Path("runs")
 
 def default_folder(settings: Settings) -> Path:
     """runs/ALGO-ENV-TIME, with a number behind it if that is taken."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{settings.algo}-{settings.env}-{time.strftime('%Y%m%d-%H%M%S')}")
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{settings.algo[-60:]}-{settings.env[-100:]}")
+    name = f"{name.lstrip('.')}-{time.strftime('%Y%m%d-%H%M%S')}"
     candidates = (RUNS / (name if k == 0 else f"{name}-{k}") for k in range(1000))
     return next(folder for folder in candidates if not folder.exists())
 
