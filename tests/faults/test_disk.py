@@ -30,23 +30,27 @@ def newest_loads(scene: Scene) -> bool:
     return found is not None and found.folder.name == scene.checkpoints[-1]
 
 
+def fill_and_free(scene: Scene) -> None:
+    """Fill the disk under a run, see that it learns on, and make room again."""
+    counters = scene.await_roles(ROLES)
+    wait_for(lambda: bool(scene.checkpoints))
+    fill(scene, FULL)
+    time.sleep(1.5)  # What was under way may still have had a place.
+    saved, updates = scene.checkpoints, int(counters.row("learner")[UPDATES])
+    wait_for(lambda: counters.row("learner")[UPDATES] > updates + 10)
+    time.sleep(1.0)
+    assert scene.checkpoints == saved and newest_loads(scene)
+    fill(scene, FREE)
+    wait_for(lambda: scene.checkpoints[-1] > saved[-1])
+
+
 def test_a_run_goes_on_while_the_disk_is_full_and_says_if_the_last_save_failed(
     scene: Scene,
 ) -> None:
     orchestrator = scene.start(scene.words(*DAWDLING, *SAVING))
-    counters = scene.await_roles(ROLES)
-    wait_for(lambda: bool(scene.checkpoints))
+    fill_and_free(scene)
     fill(scene, FULL)
-    time.sleep(0.7)  # What was under way may still have had a place.
-    saved, updates = scene.checkpoints, int(counters.row("learner")[UPDATES])
-    time.sleep(2.0)
-    assert counters.row("learner")[UPDATES] > updates, "learning goes on"
-    assert scene.checkpoints == saved and newest_loads(scene)
-    fill(scene, FREE)
-    wait_for(lambda: scene.checkpoints[-1] > saved[-1])
-    del counters
-    fill(scene, FULL)
-    time.sleep(0.7)
+    time.sleep(1.5)
     saved = scene.checkpoints
     scene.interrupt(signal.SIGTERM)
     output, _ = orchestrator.communicate(timeout=LIMIT_S)

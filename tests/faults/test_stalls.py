@@ -5,6 +5,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from spreeze.transport.counters import BEAT, ENV_STEPS, INCARNATION, UPDATES
@@ -25,9 +26,8 @@ def jumping_clock(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("LD_PRELOAD", str(library))
 
 
-@pytest.mark.usefixtures("jumping_clock")
-def test_a_learner_that_rests_holds_the_sampler_and_a_stopped_sampler_is_restarted(scene: Scene) -> None:
-    orchestrator = scene.start(scene.words("--dawdle-s", "0.002", "--steps", "1000000"))
+def rest_and_stop(scene: Scene) -> psutil.Process:
+    """Have the learner rest for a moment, and the sampler stop for good; return the sampler that was stopped."""
     counters, roles = scene.await_roles(ROLES), scene.roles()
     sampler, learner = counters.row("sampler-0"), counters.row("learner")
     wait_for(lambda: learner[UPDATES] > 50)
@@ -47,12 +47,17 @@ def test_a_learner_that_rests_holds_the_sampler_and_a_stopped_sampler_is_restart
     assert time.monotonic() - begin > 3.0, "a short rest is forgiven"
     made = int(learner[UPDATES])
     wait_for(lambda: learner[UPDATES] > made + 20)
-    del counters, sampler, learner
+    return roles["sampler-0"]
 
+
+@pytest.mark.usefixtures("jumping_clock")
+def test_a_learner_that_rests_holds_the_sampler_and_a_stopped_sampler_is_restarted(scene: Scene) -> None:
+    orchestrator = scene.start(scene.words("--dawdle-s", "0.002", "--steps", "1000000"))
+    stopped = rest_and_stop(scene)
     scene.interrupt()
     output, _ = orchestrator.communicate(timeout=LIMIT_S)
     assert orchestrator.returncode == 130
-    assert f"sampler-0 (process {roles['sampler-0'].pid}) was stopped by a signal" in output
+    assert f"sampler-0 (process {stopped.pid}) was stopped by a signal" in output
     assert "most recent call first" in (scene.folder / "log.txt").read_text(), "its stacks"
     assert scene.summary["restarts"] == {"sampler-0": 1}
     assert 0 < scene.summary["wall_seconds"] < 600

@@ -281,3 +281,20 @@ def test_only_own_processes_are_ended(family: Family) -> None:
 )
 def test_a_death_is_told_in_words(code: int, words: str) -> None:
     assert death(code) == words
+
+
+def test_a_role_that_a_signal_stopped_is_killed_and_one_that_goes_on_in_time_is_not(
+    family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "STOPPED_LIMIT_S", 0.4)
+    monkeypatch.setattr(family.supervisor, "_look_due", lambda: True)
+    for role in ROLES:
+        family.supervisor.heard_hello(role, 1)
+    stopped = family.process("sampler-0").pid
+    psutil.Process(family.process("evaluator").pid).suspend()
+    family.supervisor.check()
+    psutil.Process(family.process("evaluator").pid).resume()
+    psutil.Process(stopped).suspend()
+    family.check_until(lambda: family.incarnation("sampler-0") == 2)
+    assert any(f"sampler-0 (process {stopped}) was stopped by a signal" in line for line in family.said)
+    assert family.incarnation("evaluator") == 1

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spreeze.runtime import RuntimeFolder
-from spreeze.transport.messages import KINDS, MAX_BYTES, Hub, Line, Message, decode, encode
+from spreeze.transport.messages import FLOOD, KINDS, MAX_BYTES, MAX_HELD, Hub, Line, Message, decode, encode
 
 PLAIN: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False) | st.text() | st.binary(),
@@ -180,3 +180,27 @@ def test_a_runtime_folder_that_cannot_be_written_or_has_a_long_name_is_passed_ov
         runtime = RuntimeFolder()
         Hub(runtime.path / "hub").close()
         runtime.close()
+
+
+def test_names_that_are_no_text_are_none_of_ours() -> None:
+    assert decode(msgpack.packb(["learner", "metrics", {"values": {"loss": 1.0}}])) is not None
+    assert decode(msgpack.packb(["learner", "metrics", {"values": {b"loss": 1.0}}])) is None
+
+
+def test_whoever_floods_the_orchestrator_does_not_keep_it_from_its_other_duties(hub: Hub, tmp_path: Path) -> None:
+    line, heard, begin = Line(tmp_path / "hub", "sampler-0"), 0, time.monotonic()
+    for message in hub.receive(1.0):
+        assert message.kind == "log"
+    line.send("log", text="first")
+    for _ in hub.receive(5.0):
+        line.send("log", text="one more, as soon as one was heard")
+        time.sleep(0.0005)
+        heard += 1
+    assert heard <= FLOOD and time.monotonic() - begin < 30
+    line.close()
+
+
+def test_what_is_kept_for_a_role_that_never_comes_is_bounded(hub: Hub) -> None:
+    for number in range(3 * MAX_HELD):
+        hub.send("sampler-9", "save", folder=str(number))
+    assert len(hub._held["sampler-9"]) == MAX_HELD
