@@ -16,8 +16,8 @@ from spreeze.pacing import Every
 from spreeze.roles.context import RoleSpec
 from spreeze.transport.counters import BEAT, ENV_STEPS, PID, TAKEN, VERSION, Counters
 
-START_LIMIT_S = 120.0
-"""Until a role must have said hello."""
+START_LIMIT_S, PATIENCE = 120.0, 5.0
+"""Until a role must have said hello; and by how much longer it may take where the machine is too busy for it."""
 BEAT_LIMIT_S = 60.0
 """Between two signs of life; an environment step or an update may take that long."""
 STOPPED_LIMIT_S, LOOK_EVERY_S = 3.0, 0.5
@@ -73,6 +73,10 @@ class Child:
     over: bool = False
     """It ended of its own accord and is not wanted back."""
     tracebacks: list[str] = field(default_factory=list)
+    used_s: float = 0.0
+    """Seconds of a core that it has used, as far as anybody looked."""
+    used_at_s: float = 0.0
+    """When it was last seen to have used more."""
     stopped_s: float | None = None
     """Since when it has been seen stopped."""
     reached: int = 0
@@ -114,6 +118,7 @@ class Supervisor:
         self._counters.row(child.role)[[BEAT, PID]] = 0
         child.incarnation += 1
         child.started_s, child.ready_s, child.stopped_s = time.monotonic(), None, None
+        child.used_s = child.used_at_s = 0.0
         child.process = self._start(child.role, child.incarnation)
 
     def heard_hello(self, role: str, incarnation: int) -> None:
@@ -150,9 +155,18 @@ class Supervisor:
 
     def _silent(self, child: Child, now: float) -> bool:
         if child.ready_s is None:
-            return now - child.started_s > START_LIMIT_S
+            return now - child.started_s > START_LIMIT_S and not self._gets_on(child, now)
         beat = int(self._counters.row(child.role)[BEAT]) / 1e9
         return now - max(beat, child.ready_s) > BEAT_LIMIT_S
+
+    def _gets_on(self, child: Child, now: float) -> bool:
+        """Whether a role that starts computes, if slowly: on a machine without an idle core imports take minutes."""
+        assert child.process is not None
+        used = cpu_seconds(child.process.pid)
+        if used > child.used_s:
+            child.used_s, child.used_at_s = used, now
+        patient = now - child.started_s < PATIENCE * START_LIMIT_S
+        return patient and now - child.used_at_s < START_LIMIT_S / 4
 
     def _stopped(self, child: Child, now: float) -> bool:
         assert child.process is not None
@@ -243,10 +257,20 @@ class Supervisor:
 
 def is_stopped(pid: int) -> bool:
     """Whether a signal has stopped a process; one under a debugger is not."""
+    return stat_of(pid)[0] == "T"
+
+
+def cpu_seconds(pid: int) -> float:
+    """Seconds of a core that a process has used; 0 of one that is gone."""
+    return sum(map(int, stat_of(pid)[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def stat_of(pid: int) -> list[str]:
+    """What the kernel says of a process, from its state on; of one that is gone, that it is gone."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return False
+        return ["X", *["0"] * 20]
 
 
 def death(code: int) -> str:
