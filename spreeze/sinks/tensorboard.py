@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -28,12 +28,12 @@ class TensorBoard:
     def __init__(self, folder: Path, settings: Settings) -> None:
         self._folder, self._files, self._retry_s = folder, 0, 0.0
         self._file: IO[bytes] | None = None
-        self._write(file_version=VERSION)
+        self._write()
 
     def scalars(self, at: int, values: Mapping[str, float]) -> None:
         """Write an event that holds these values."""
         own = [Summary.Value(tag=name, simple_value=float(value)) for name, value in values.items()]
-        self._write(step=at, summary=Summary(value=own))
+        self._write(Event(wall_time=time.time(), step=at, summary=Summary(value=own)))
 
     def close(self) -> None:
         """Close the file."""
@@ -41,22 +41,21 @@ class TensorBoard:
             self._file.close()
             self._file = None
 
-    def _write(self, **content: Any) -> None:
+    def _write(self, *events: Event) -> None:
         if self._file is None and time.monotonic() < self._retry_s:
             return
         try:
-            if self._file is None:
-                self._file = self._open()
-            RecordWriter(self._file).write(Event(wall_time=time.time(), **content).SerializeToString())
+            file = self._file or self._open()
+            for event in events:
+                RecordWriter(file).write(event.SerializeToString())
         except OSError:
             self._give_up()
 
     def _open(self) -> IO[bytes]:
         name = f"events.out.tfevents.{int(time.time()):010d}.{os.getpid()}.{self._files}"
         self._files += 1
-        file = (self._folder / name).open("xb", buffering=0)
-        if self._files > 1:
-            RecordWriter(file).write(Event(wall_time=time.time(), file_version=VERSION).SerializeToString())
+        self._file = file = (self._folder / name).open("xb", buffering=0)
+        RecordWriter(file).write(Event(wall_time=time.time(), file_version=VERSION).SerializeToString())
         return file
 
     def _give_up(self) -> None:
