@@ -15,7 +15,7 @@ import resource, sys
 from pathlib import Path
 from spreeze.config import Settings
 from spreeze.sinks import tensorboard
-tensorboard.RETRY_S = 0.0
+tensorboard.RETRY_S = float(sys.argv[2])
 sink = tensorboard.TensorBoard(Path(sys.argv[1]), Settings.from_data({"env": "pendulum"}))
 for step in range(30):
     room = 0 if 10 <= step < 20 else resource.RLIM_INFINITY
@@ -33,23 +33,14 @@ def test_what_was_reported_is_read_before_the_file_is_closed(tmp_path: Path) -> 
     sink.close()
 
 
-def test_reports_are_lost_while_there_is_no_room_and_no_others(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", SHORT_OF_ROOM, tmp_path], capture_output=True, text=True)
+@pytest.mark.parametrize(
+    ("retry_s", "kept", "files"), [(0.0, [*range(10), *range(20, 30)], 2), (60.0, [*range(10)], 1)]
+)
+def test_reports_are_lost_while_there_is_no_room_and_until_it_is_tried_again(
+    retry_s: float, kept: list[int], files: int, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", SHORT_OF_ROOM, tmp_path, str(retry_s)]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    kept = [point.value / 2 for point in read_metric(tmp_path, "loss/critic")]
-    assert kept == [*range(10), *range(20, 30)]
-    assert [path.stat().st_size for path in tmp_path.iterdir() if not path.stat().st_size] == []
-
-
-def test_a_full_disk_is_not_tried_at_every_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sink = TensorBoard(tmp_path, Settings.from_data({"env": "pendulum"}))
-    assert sink._file is not None
-    sink._file.close()
-    sink._file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
-    sink.scalars(1, {"loss/critic": 1.0})
-    sink.scalars(2, {"loss/critic": 2.0})
-    assert len(list(tmp_path.iterdir())) == 1
-    monkeypatch.setattr("time.monotonic", lambda: 1e12)
-    sink.scalars(3, {"progress/updates": 3.0})
-    assert len(list(tmp_path.iterdir())) == 2
-    sink.close()
+    assert [point.value / 2 for point in read_metric(tmp_path, "loss/critic")] == kept
+    assert len(list(tmp_path.iterdir())) == files
