@@ -15,6 +15,10 @@ HEAD = (
     "|---|---|---|---|---|---|"
 )
 
+Row = dict[str, Any]
+NOTHING: Mapping[str, Any] = {"tried": 0, "recovery_s": [], "throughput": [], "failures": []}
+"""A row of which there is no trial: what is kept of one."""
+
 
 class Records:
     """Outcomes by row, kept in a JSON file after every trial."""
@@ -22,11 +26,11 @@ class Records:
     def __init__(self, file: Path) -> None:
         self.file = file
         known = json.loads(file.read_text()) if file.exists() else {}
-        self.rows: dict[str, list[dict[str, Any]]] = known.get("rows", {})
+        self.rows: dict[str, Row] = known.get("rows", {})
 
     def tried(self, row: str) -> int:
         """How many trials of a row there are."""
-        return len(self.rows.get(row, ()))
+        return int(self.rows.get(row, NOTHING)["tried"])
 
     def forget(self, rows: Iterable[str]) -> None:
         """Remove the trials of these rows."""
@@ -36,20 +40,24 @@ class Records:
 
     def add(self, plan: FaultPlan, outcome: Outcome) -> None:
         """Keep the outcome of a trial."""
-        numbers = {"recovery_s": outcome.recovery_s, "throughput": outcome.throughput}
-        kept = {name: round(value, 3) for name, value in numbers.items() if value is not None}
-        failure = {"failure": outcome.failure} if outcome.failure else {}
-        self.rows.setdefault(plan.row, []).append({"seed": plan.seed, "trial": plan.trial, **kept, **failure})
+        row = self.rows.setdefault(plan.row, {name: 0 if value == 0 else [] for name, value in NOTHING.items()})
+        row["tried"] += 1
+        for name, value in (("recovery_s", outcome.recovery_s), ("throughput", outcome.throughput)):
+            row[name] += [] if value is None else [round(value, 2)]
+        if outcome.failure:
+            row["failures"].append({"trial": plan.trial, "seed": plan.seed, "why": outcome.failure})
         self._write()
 
     def failures(self) -> list[str]:
         """The rows in which a trial failed."""
-        return [row for row, trials in self.rows.items() if any("failure" in trial for trial in trials)]
+        return [name for name, row in self.rows.items() if row["failures"]]
 
     def _write(self) -> None:
-        content = {"machine": machine(), "versions": versions(), "rows": self.rows}
+        about = {"machine": machine(), "versions": versions()}
+        rows = ",\n".join(f"{json.dumps(name)}: {json.dumps(row)}" for name, row in sorted(self.rows.items()))
+        heads = ",\n".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in about.items())
         part = self.file.with_suffix(".part")
-        part.write_text(json.dumps(content, indent=1) + "\n")
+        part.write_text(f'{{{heads},\n"rows": {{\n{rows}\n}}}}\n')
         part.replace(self.file)
 
 
@@ -61,14 +69,13 @@ def table(records: Records) -> str:
     return "\n".join(lines) + (f"\n\nNot tried: {', '.join(missing)}." if missing else "")
 
 
-def line(row: Sequence[str], trials: Sequence[Mapping[str, Any]]) -> str:
+def line(row: Sequence[str], kept: Row) -> str:
     """One row of the table."""
-    passed = sum("failure" not in trial for trial in trials)
-    times = [trial["recovery_s"] for trial in trials if "recovery_s" in trial]
-    rates = [trial["throughput"] for trial in trials if "throughput" in trial]
+    tried, times, rates = kept["tried"], kept["recovery_s"], kept["throughput"]
+    passed = tried - len(kept["failures"])
     took = f"{statistics.median(times):.1f} ({max(times):.1f})" if times else ""
     rate = f"{statistics.median(rates):.0%}" if rates else ""
-    return f"| {' | '.join(row)} | {passed} / {len(trials)} | {took} | {rate} |"
+    return f"| {' | '.join(row)} | {passed} / {tried} | {took} | {rate} |"
 
 
 def write_table(records: Records, page: Path) -> None:
