@@ -39,7 +39,7 @@ def test_what_was_reported_is_read_before_the_file_is_closed(tmp_path: Path) -> 
 def test_reports_are_lost_while_there_is_no_room_and_until_it_is_tried_again(
     retry_s: float, kept: list[int], files: int, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-c", SHORT_OF_ROOM, tmp_path, str(retry_s)]
+    command = [sys.executable, "-c", SHORT_OF_ROOM, str(tmp_path), str(retry_s)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert [point.value / 2 for point in read_metric(tmp_path, "loss/critic")] == kept
