@@ -1,6 +1,6 @@
 """The matrix of faults: `tools/faults` makes trial after trial, and writes what came of them into the documentation.
 
-tools/faults [--only WHAT[/WHO[/ALGO]]] [--trials N] [--seed 0] [--fresh]
+tools/faults [--only WHAT[/WHO[/ALGO]] ...] [--trials N] [--seed 0] [--fresh]
 
 Every trial that is done is kept in docs/faults.json at once: a second call goes on where the first one ended, and
 `--trials` says how many there shall be of each row. `--only kill` makes the rows whose name begins so.
@@ -92,15 +92,15 @@ def play(plans: Sequence[FaultPlan], root: Path) -> Iterator[tuple[FaultPlan, Ou
 def main(argv: Sequence[str] | None = None) -> int:
     """Make what is missing; return 1 if a trial of the matrix has failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", help="rows whose name, WHAT/WHO/ALGO, begins so")
+    parser.add_argument("--only", nargs="+", default=[""], help="rows whose name, WHAT/WHO/ALGO, begins so")
     parser.add_argument("--trials", type=int, default=3, help="of each row, those done before included")
     parser.add_argument("--seed", type=int, default=0, help="of every moment and place that is left to chance")
     parser.add_argument("--fresh", action="store_true", help="forget the trials of these rows that were done before")
     parser.add_argument("--out", type=Path, default=DOCS, help="folder of faults.json, and of faults.md with the table")
     options = parser.parse_args(argv)
-    chosen = [row for row in ROWS if "/".join(row).startswith(options.only)]
+    chosen = [row for row in ROWS if "/".join(row).startswith(tuple(options.only))]
     if not chosen:
-        parser.error(f"no row begins with '{options.only}'; there are {', '.join('/'.join(row) for row in ROWS)}")
+        parser.error(f"no row begins with '{' or '.join(options.only)}'; there are {', '.join('/'.join(row) for row in ROWS)}")
     records = Records(options.out / "faults.json")
     if options.fresh:
         records.forget(["/".join(row) for row in chosen])
