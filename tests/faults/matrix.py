@@ -58,7 +58,7 @@ def play_together(plans: Sequence[FaultPlan], root: Path) -> Iterator[tuple[Faul
     with stage(root, plans[0].name) as scene:
         last: tuple[FaultPlan, Outcome] | None = None
         try:
-            session = Session(scene, plans[0].algo)
+            session = Session(scene, plans[0].algo, any(plan.who == "visualizer" for plan in plans))
             for plan in plans:
                 if last is not None:
                     yield last

@@ -10,7 +10,7 @@ from tests.faults.plan import ROLES, FaultPlan, Outcome
 from tests.faults.scene import DAWDLING, LIMIT_S, TINY, Scene, wait_for
 
 SMALL = ("--samplers", "1", "--tune", "off", "--evaluation-episodes", "1", "--evaluate-every", "1")
-FOREVER = ("--seconds", "100000", "--visualize", "video", "--checkpoint-every", "2")
+FOREVER = ("--seconds", "100000", "--checkpoint-every", "2")
 WORDS = {
     "sac": (*TINY, *DAWDLING, "--evaluate"),
     "ppo": (*SMALL, "--algo", "ppo", "--env", "pendulum", "--envs-per-sampler", "4", "--hidden", "16"),
@@ -33,10 +33,13 @@ RATE_S, SETTLE_S = 3.0, 10.0
 class Session:
     """A run with all roles, started once and struck again and again."""
 
-    def __init__(self, scene: Scene, algo: str) -> None:
+    def __init__(self, scene: Scene, algo: str, filming: bool) -> None:
+        """Start it, with a visualizer if it is to be struck: of the lowest priority, it starts late on a busy machine."""
         self.scene, self.struck = scene, dict.fromkeys(PLAYERS.values(), 0)
-        self.process = scene.start(["run", *WORDS[algo], *FOREVER, "--out", str(scene.folder)])
-        self.counters: Counters | None = scene.await_roles(tuple(PLAYERS.values()), 3 * LIMIT_S)
+        show = ("--visualize", "video" if filming else "none")
+        self.process = scene.start(["run", *WORDS[algo], *FOREVER, *show, "--out", str(scene.folder)])
+        roles = [role for role in PLAYERS.values() if filming or role != "visualizer"]
+        self.counters: Counters | None = scene.await_roles(roles, 3 * LIMIT_S)
         self.await_updates(20)
 
     def await_updates(self, count: int) -> None:
