@@ -100,7 +100,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     chosen = [row for row in ROWS if "/".join(row).startswith(tuple(options.only))]
     if not chosen:
-        parser.error(f"no row begins with '{' or '.join(options.only)}'; there are {', '.join('/'.join(row) for row in ROWS)}")
+        known = ", ".join("/".join(row) for row in ROWS)
+        parser.error(f"no row begins with '{' or '.join(options.only)}'; there are {known}")
     records = Records(options.out / "faults.json")
     if options.fresh:
         records.forget(["/".join(row) for row in chosen])

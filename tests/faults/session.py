@@ -34,7 +34,7 @@ class Session:
     """A run with all roles, started once and struck again and again."""
 
     def __init__(self, scene: Scene, algo: str, filming: bool) -> None:
-        """Start it, with a visualizer if it is to be struck: of the lowest priority, it starts late on a busy machine."""
+        """Start it, with a visualizer if that is to be struck: on a busy machine, it begins late."""
         self.scene, self.struck = scene, dict.fromkeys(PLAYERS.values(), 0)
         show = ("--visualize", "video" if filming else "none")
         self.process = scene.start(["run", *WORDS[algo], *FOREVER, *show, "--out", str(scene.folder)])
