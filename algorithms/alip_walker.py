@@ -96,10 +96,9 @@ class Walker(nn.Module):
         if self.axes == 2:
             wanted[:, 1:] -= template.lateral_orbit(config.width, rate, step_time)
         _, at_end = template.later(seen["mass_center"], seen["momentum"], rate, seen["left"])
-        placed = template.placement(at_end, wanted, rate, step_time, config.softness)
+        shift = template.shift(at_end, wanted, rate, step_time, config.softness)
         decision = np.empty((len(observation), len(self.low)))
-        decision[:, 0] = -placed[:, 0]
-        decision[:, 1 : self.axes] = placed[:, 1:]
+        decision[:, : self.axes] = shift
         decision[:, -2] = config.pitch
         decision[:, -1] = self.low[-1] + config.height * (self.high[-1] - self.low[-1])
         scaled = 2 * (decision - self.low) / (self.high - self.low) - 1

@@ -13,7 +13,7 @@ from spreeze.measure import Trained
 
 SLOPES = (-8.0, -6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0, 8.0)
 """Of the ground, upward positive [degrees]."""
-IMPULSES = (0.0, 10.0, 20.0, 30.0, 40.0)
+IMPULSES = (0.0, 5.0, 10.0, 15.0, 20.0, 25.0)
 """[N s]"""
 DIRECTIONS = (0.0, 180.0)
 """Forward, backward [degrees]."""

@@ -11,14 +11,18 @@ from spreeze.contract import Algorithm, Range
 class ALIPConfig(PPOConfig):
     """Options of PPO, as they suit a planner of 33 decisions a second; all values are ours."""
 
-    discount: float = 0.98
-    """Discount factor gamma: a half of what is worth counting comes within a second."""
-    learning_rate: float = 1e-3
+    discount: float = 0.985
+    """Discount factor gamma: a half of what is worth counting comes within one and a half seconds."""
+    learning_rate: float = 5e-4
     """Step size of Adam."""
-    horizon: int = 64
+    anneal: int = 600_000
+    """Decisions over which the step size falls linearly to a twentieth of that; 0: it never does."""
+    horizon: int = 16
     """L, decisions of each environment that an update takes."""
     initial_log_std: float = -1.6
     """Log standard deviation of decisions at the first update, in units of half their range."""
+    until: int = 600_000
+    """Decisions of a run without --steps: five hours of walking."""
 
 
 ALGORITHM = Algorithm(

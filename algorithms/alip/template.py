@@ -36,6 +36,18 @@ def placement(at_end: Array, wanted: Array, rate: Numbers, step_time: Numbers, s
     return placed
 
 
+def shift(at_end: Array, wanted: Array, rate: Numbers, step_time: Numbers, softness: float = 0.0) -> Array:
+    """`placement` as planners decide it: landing place from the mass centre, less the one that keeps the momentum [m].
+
+    Both (..., D). Forward the sign is that of the foot seen from the mass centre, and keeping is to end the next step
+    with `at_end`; sideways it is outward, and keeping is to end with its negative, as a robot that sways does.
+    """
+    kept = placement(at_end, at_end * np.array([1.0, -1.0])[: at_end.shape[-1]], rate, step_time)
+    apart = placement(at_end, wanted, rate, step_time, softness) - kept
+    moved: Array = apart * np.array([-1.0, 1.0])[: at_end.shape[-1]]
+    return moved
+
+
 def orbit_factor(rate: Numbers, step_time: Numbers) -> Array:
     """k = (l T / 2) coth(l T / 2): momentum at the end of a step over the mean speed, on the orbit of one step.
 

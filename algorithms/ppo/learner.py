@@ -75,11 +75,13 @@ class PPOPart:
         self.optimizer = torch.optim.Adam(self.weights, lr=config.learning_rate, eps=1e-5, fused=True)
         self.native = NativeMinibatches(actor, critic, self.optimizer, config) if fits(actor, critic, config) else None
         self.generator = torch.Generator().manual_seed(seed)
+        self.taken = torch.zeros((), dtype=torch.int64)
         self.finished = False
 
     def update(self, batches: Mapping[str, Batch]) -> Metrics:
         """Epochs over one segment of every stream, then what was seen enters the normalisation."""
         batch = batches["segments"]
+        self._anneal(batch["valid"])
         rollout, metrics = self.rollout(batch)
         told = self._descend(rollout)
         seen = self.actor.observations.seen(batch["observation"])
@@ -87,6 +89,12 @@ class PPOPart:
             self.actor.normaliser.see(seen[batch["valid"].bool()])
         self.actor.version += 1
         return {**metrics, **told}
+
+    def _anneal(self, valid: Tensor) -> None:
+        """Set the step size for the rows taken so far, and count those of this update."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = annealed(self.config.learning_rate, int(self.taken), self.config.anneal)
+        self.taken += int(valid.sum())
 
     @torch.no_grad()
     def rollout(self, batch: Batch) -> tuple[Rollout, Metrics]:
@@ -178,11 +186,17 @@ class PPOPart:
 
     def state(self) -> Mapping[str, Tensor]:
         """Actor, critic, optimiser and generator."""
-        return part_state(self.owns, {"optimizer": self.optimizer}, self.generator)
+        return part_state(self.owns, {"optimizer": self.optimizer}, self.generator) | {"taken": self.taken}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Restore what `state` returned."""
         load_part_state(state, self.owns, {"optimizer": self.optimizer}, self.generator)
+        self.taken = state["taken"].clone()
+
+
+def annealed(rate: float, taken: int, steps: int) -> float:
+    """Step size after `taken` of `steps` environment steps: from `rate` linearly to a twentieth; steps 0: `rate`."""
+    return rate * max(1 - taken / steps, 0.05) if steps else rate
 
 
 def clipped(ratio: Tensor, advantage: Tensor, clip: float) -> Tensor:

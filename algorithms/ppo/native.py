@@ -96,7 +96,6 @@ class NativeMinibatches:
             value_weight=config.value_weight,
             entropy_weight=config.entropy_weight,
             most_norm=config.max_gradient_norm,
-            rate=group["lr"],
             beta1=group["betas"][0],
             beta2=group["betas"][1],
             epsilon=group["eps"],
@@ -113,6 +112,7 @@ class NativeMinibatches:
         self.rows = [tensor.contiguous() for tensor in rows]
         update, places = self.update, [tensor.data_ptr() for tensor in self.rows]
         update.given, update.choice, update.log_probability, update.advantage, update.target = places
+        update.rate = self.optimizer.param_groups[0]["lr"]
         for net, linears in self.nets:
             for layer, linear in zip(net.layer, linears, strict=False):
                 layer.weight, layer.bias = self._adam(linear.weight), self._adam(linear.bias)

@@ -12,6 +12,7 @@ from spreeze.environment import Transition
 from spreeze.envs.bipeds._native.gait import gait
 from spreeze.envs.bipeds.conditions import DECISION_S, Conditions
 from spreeze.envs.bipeds.options import WalkingOptions
+from spreeze.envs.bipeds.rewards import FALL
 from spreeze.envs.bipeds.robot import TICK_S, TICKS, Controller, Robot
 from spreeze.envs.bipeds.scheme import Scheme, World
 from spreeze.envs.native.simulations import PhysicsError, Simulations, initial_state
@@ -216,7 +217,7 @@ class Bipeds:
         upright &= ~self.simulations.warnings().any(axis=1)
         np.logical_not(upright, out=transition.terminated)
         np.greater_equal(self._elapsed, self._limit, out=transition.truncated)
-        transition.reward[:] = np.where(upright, self.scheme.reward(posture), 0.0)
+        transition.reward[:] = np.where(upright, self.scheme.reward(posture), FALL)
 
     def _observe(self, transition: Transition) -> np.ndarray:
         observation = transition.observation

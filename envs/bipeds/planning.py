@@ -11,6 +11,8 @@ from spreeze.envs.bipeds.scheme import World
 
 ANKLE = 2.0
 """Centre of pressure for each metre by which the landing place differs from the one that keeps the momentum."""
+SHIFT = (0.3, 0.15)
+"""By how much a decision moves the landing place from there at most, forward and outward [m]."""
 
 
 def later(momentum: np.ndarray, center: np.ndarray, rate: np.ndarray, seconds: np.ndarray) -> np.ndarray:
@@ -22,13 +24,28 @@ def later(momentum: np.ndarray, center: np.ndarray, rate: np.ndarray, seconds: n
     return found
 
 
+def keeping(momentum: np.ndarray, rate: np.ndarray, step_time: np.ndarray) -> np.ndarray:
+    """(N, D): landing place from the mass centre [m] with which the next step keeps a momentum (N, D) at touch-down.
+
+    Forward it ends with the same one: tanh(l T / 2) v / l. Outward it ends with the opposite one, since the robot sways
+    from foot to foot: -coth(l T / 2) v / l, for the momentum times the sign of the stance. `rate` l and `step_time` T
+    are (N, 1).
+    """
+    half = np.tanh(rate * step_time / 2)
+    found: np.ndarray = momentum / rate * np.concatenate([half, -1 / half], axis=1)[:, : momentum.shape[1]]
+    return found
+
+
 class Planning:
     """A `Scheme` in which decisions are landing place, pitch and height. Layout and units: docs/alip.md."""
 
     def __init__(self, world: World) -> None:
         robot, count = world.robot, world.simulations.count
         self._world, self._axes = world, 2 if robot.spatial else 1
-        low, high = np.array(robot.low, np.float32), np.array(robot.high, np.float32)
+        self._low, self._high = np.array(robot.low), np.array(robot.high)
+        low, high = self._low.astype(np.float32), self._high.astype(np.float32)
+        high[: self._axes] = SHIFT[: self._axes]
+        low[: self._axes] = -high[: self._axes]
         self.action_space = Box(low, high, dtype=np.float32)
         self._middle, self._half = (low + high) / 2.0, (high - low) / 2.0
         commands = world.conditions.command.shape[1]
@@ -38,6 +55,9 @@ class Planning:
             "touch_down": self._axes,
             "command": commands,
             "speed_error": commands,
+            "lean": 2 * self._axes,
+            "height": 2,
+            "swing": 2 * (self._axes + 1),
             "previous": len(low),
             "left": 1,
             "template": 2,
@@ -47,7 +67,7 @@ class Planning:
         self._previous, self._change = np.zeros((count, len(low))), np.zeros((count, len(low)))
         gravity = -float(world.simulations.model.opt.gravity[2])
         self._template = np.tile([np.sqrt(gravity / robot.mass_height), robot.step_time], (count, 1))
-        self._touch_down = np.zeros(count)
+        self._touch_down = np.zeros((count, self._axes))
         self.memory = {"planning/previous": self._previous, "planning/touch_down": self._touch_down}
 
     def begin(self, indices: np.ndarray) -> None:
@@ -57,25 +77,20 @@ class Planning:
     def decide(self, actions: np.ndarray) -> None:
         """As `Scheme` says."""
         world = self._world
-        world.gait.decide(actions)
+        world.gait.decide(self._placed(actions))
         if world.robot.spatial:
             world.gait.heading_rate[:] = world.conditions.command[:, 2]
         if world.robot.flat:
-            world.gait.pressure[:] = self._pressure(actions[:, 0])
+            world.gait.pressure[:] = np.clip(ANKLE * actions[:, 0], *world.robot.sole_reach)
         scaled = (actions - self._middle) / self._half
         self._change[...] = scaled - self._previous
         self._previous[...] = scaled
 
-    def _pressure(self, placed: np.ndarray) -> np.ndarray:
-        """(N,): where the ankle puts the centre of pressure, ahead of the foot's point [m], for landing places (N,).
-
-        A place further ahead than the one that would keep the momentum is meant to brake. The ankle brakes already now,
-        with the centre of pressure as far ahead.
-        """
-        rate, step_time = self._template.T
-        kept = self._touch_down * np.tanh(rate * step_time / 2) / rate
-        found: np.ndarray = np.clip(ANKLE * (placed - kept), *self._world.robot.sole_reach)
-        return found
+    def _placed(self, actions: np.ndarray) -> np.ndarray:
+        """(N, A): decisions with their landing places from the mass centre, within what the robot reaches."""
+        placed = actions.copy()
+        placed[:, : self._axes] += keeping(self._touch_down, self._template[:, :1], self._template[:, 1:])
+        return placed.clip(self._low, self._high)
 
     def track(self, posture: Posture, reference: Reference) -> Counts:
         """As `Scheme` says."""
@@ -90,13 +105,14 @@ class Planning:
         left = np.maximum(world.robot.step_time - gait.since, 0)[:, None]
         center = (posture.mass_center - foot)[:, :2]
         foretold = later(momentum, center, self._template[:, :1], left)
-        self._touch_down[:] = foretold[:, 0]
+        self._touch_down[...] = self._mirrored(self._ahead(foretold))
         parts = (
             self._mirrored(self._ahead(center)),
             self._mirrored(self._ahead(momentum)),
-            self._mirrored(self._ahead(foretold)),
+            self._touch_down,
             self._mirrored(world.conditions.command),
             self._mirrored(self._speed_error(posture)),
+            *self._tracked(posture),
             self._previous,
             left,
             self._template,
@@ -108,6 +124,28 @@ class Planning:
         height = posture.base[:, 2] - posture.feet[self._rows, self._world.gait.stance, 2]
         lean = posture.attitude[:, :2]
         return reward(self._speed_error(posture), lean, (height - self._world.robot.height)[:, None], self._change)
+
+    def _tracked(self, posture: Posture) -> tuple[np.ndarray, ...]:
+        """What the controller tracks, as it is: pitch (and roll) with rates; height with its rate; the swing foot's."""
+        rows, stance = self._rows, self._world.gait.stance
+        lean = [values[:, 1::-1] for values in (posture.attitude, posture.attitude_rate)]
+        base = posture.base[:, 2] - posture.feet[rows, stance, 2] - self._world.robot.height
+        swing = [
+            np.column_stack([self._mirrored(self._ahead((feet[rows, 1 - stance] - center)[:, :2])), lifted])
+            for feet, center, lifted in (
+                (
+                    posture.feet,
+                    posture.mass_center,
+                    (posture.feet[rows, 1 - stance] - posture.feet[rows, stance])[:, 2],
+                ),
+                (posture.feet_velocity, posture.mass_velocity, posture.feet_velocity[rows, 1 - stance, 2]),
+            )
+        ]
+        return (
+            *map(self._mirrored, lean),
+            np.column_stack([base, posture.base_velocity[:, 2]]),
+            *swing,
+        )
 
     def _ahead(self, vectors: np.ndarray) -> np.ndarray:
         """(N, 2) turned from the world to the heading."""

@@ -1,4 +1,4 @@
-"""Terms of the reward, each between 0 and 1 (ours)."""
+"""Terms of the reward, each between 0 and 1, and what a fall costs (ours)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import numpy as np
 
 SPEED, PITCH, HEIGHT, SMOOTH = 0.6, 0.1, 0.1, 0.2
 """Weights; they sum to 1."""
+FALL = -10.0
+"""Reward of the decision in which a robot falls."""
 SPEED_WIDTH = 0.15
 """Error of the mean speed at which its term is 1 / e [m/s]."""
 PITCH_WIDTH = 0.25

@@ -72,3 +72,10 @@ def test_momentum_about_a_new_foot_is_the_old_one_if_the_mass_does_not_rise() ->
     after = template.after_impact(before, shift, velocity, MASS)
     np.testing.assert_allclose(after, template.angular_momentum(position + shift, velocity, MASS))
     np.testing.assert_allclose(after[:2], before[:2])
+
+
+def test_shifts_are_placements_from_the_place_that_keeps_the_momentum() -> None:
+    at_end, wanted, step_time = np.array([[0.5, -0.2]]), np.array([[0.8, 0.3]]), np.float64(STEP_TIME)
+    reach = RATE * np.sinh(RATE * STEP_TIME)
+    np.testing.assert_allclose(template.shift(at_end, wanted, RATE, step_time), [[-0.3 / reach, 0.1 / reach]])
+    np.testing.assert_allclose(template.shift(at_end, at_end * [1, -1], RATE, step_time), 0, atol=1e-12)

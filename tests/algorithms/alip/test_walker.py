@@ -38,10 +38,12 @@ def observed(position: float, momentum: float, command: float, error: float, lef
 
 
 def placed(observation: torch.Tensor, config: WalkerConfig) -> float:
-    """Landing place from the mass centre [m]."""
+    """Landing place from the mass centre [m]: what is decided, from the place that keeps the momentum."""
+    position, momentum, left = (observation[:, place].double().numpy() for place in (0, 1, 7))
+    _, at_end = later(position, momentum, np.float64(RATE), left)
     policy, none = WalkerPolicy(Walker(SPEC, config)), torch.zeros(1)
     action, _, _ = policy.act(Step(observation, none, none, none.bool()), policy.initial_state(1), "walk")
-    return float(action[0, 0]) * 0.5
+    return float(action[0, 0] * 0.5 + at_end[0] * np.tanh(RATE * STEP_TIME / 2) / RATE)
 
 
 def test_the_next_step_ends_with_the_momentum_of_the_commanded_mean_speed() -> None:
@@ -110,7 +112,7 @@ def test_the_planner_differs_from_ppo_in_its_settings_alone() -> None:
     changed = {
         f.name for f in dataclasses.fields(PPOConfig) if getattr(ALIPConfig(), f.name) != getattr(PPOConfig(), f.name)
     }
-    assert changed == {"discount", "horizon", "initial_log_std", "learning_rate"}
+    assert changed == {"anneal", "discount", "horizon", "initial_log_std", "learning_rate", "until"}
 
 
 @pytest.mark.slow

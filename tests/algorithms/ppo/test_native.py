@@ -43,7 +43,7 @@ def batch_of(rows: int) -> dict[str, Tensor]:
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 @pytest.mark.parametrize(("rows", "batch"), [(3, 2), (40, 16), (700, 600)])
 def test_an_update_is_that_of_autograd(activation: str, rows: int, batch: int) -> None:
-    config = dataclasses.replace(CONFIG, activation=activation)  # type: ignore[arg-type]
+    config = dataclasses.replace(CONFIG, activation=activation, anneal=2 * rows)  # type: ignore[arg-type]
     parts = part_of(config, batch), part_of(config, batch, without=True)
     for _ in range(2):
         mine, theirs = (part.update({"segments": batch_of(rows)}) for part in parts)

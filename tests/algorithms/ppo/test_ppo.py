@@ -11,7 +11,7 @@ from torch import Tensor
 
 from spreeze.algorithms import ppo
 from spreeze.algorithms.ppo import PPOConfig, PPOPart, PPOPolicy, learner
-from spreeze.algorithms.ppo.learner import clipped, divergence, normalised
+from spreeze.algorithms.ppo.learner import annealed, clipped, divergence, normalised
 from spreeze.contract import EnvironmentSpec, LearnerSetup, Step
 from spreeze.errors import UsageError
 
@@ -152,6 +152,25 @@ def test_the_policy_clips_what_it_tells_the_environment_alone() -> None:
     meant, _, none = policy.act(step, (), "mean")
     assert none == {}
     assert torch.equal(meant, policy.act(step, (), "mean")[0])
+
+
+def test_the_step_size_falls_to_a_twentieth() -> None:
+    assert [annealed(1e-3, taken, 100) for taken in (0, 50, 100, 500)] == pytest.approx([1e-3, 5e-4, 5e-5, 5e-5])
+    assert annealed(1e-3, 500, 0) == 1e-3
+
+
+def test_rows_taken_anneal_the_step_size_and_are_remembered() -> None:
+    part = part_of(dataclasses.replace(SMALL, anneal=1_000))
+    batch = played(part)
+    taken = int(batch["valid"].sum())
+    for _ in range(2):
+        part.update({"segments": batch})
+    other = part_of(dataclasses.replace(SMALL, anneal=1_000))
+    other.load_state(part.state())
+    other.update({"segments": batch})
+    assert [one.optimizer.param_groups[0]["lr"] for one in (part, other)] == pytest.approx(
+        [annealed(SMALL.learning_rate, taken, 1_000), annealed(SMALL.learning_rate, 2 * taken, 1_000)]
+    )
 
 
 def test_equal_seeds_learn_alike() -> None:
