@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 
 from spreeze.checkpoint import Checkpoints
-from spreeze.leftovers import leftovers, remove
+from spreeze.leftovers import remove
+from spreeze.runtime import left_behind
 from tests.faults.damage import harm_one
 from tests.faults.plan import ENDS, FaultPlan, Outcome
 from tests.faults.scene import DAWDLING, LIMIT_S, TINY, Scene, is_alive, wait_for
@@ -67,7 +68,7 @@ def killed(plan: FaultPlan, scene: Scene) -> Outcome:
         victim.kill()
     process.communicate()
     over = wait_for(lambda: not any(is_alive(role) for role in roles))
-    remove([folder for folder in leftovers(scene.folder.parent) if scene.runtime in folder.parents])
+    remove(list(left_behind(scene.runtime)))
     wrong = failure_of(lambda: over < 2.0, lambda: newest_is_intact(scene))
     return Outcome(wrong or clean_failure(scene), over)
 
