@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from spreeze.contract import Dataset, EnvironmentSpec, Episode
-from spreeze.errors import UsageError
+from spreeze.errors import CheckpointError, UsageError
 
 
 @torch.no_grad()
@@ -44,11 +44,23 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def load_optimizer_tensors(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Restore what `optimizer_tensors` returned, as copies: optimisers keep and change the tensors they are given."""
+    """Restore what `optimizer_tensors` returned, as copies: optimisers keep and change the tensors they are given.
+
+    Raises:
+        CheckpointError: they are not those of this optimiser, whose arithmetic believes the sizes it is given.
+    """
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         index, _, key = name.partition(".")
+        if not index.isdecimal() or int(index) >= len(parameters):
+            raise CheckpointError(f"the optimiser has no parameter '{index}', to which saved '{name}' belongs")
+        shape = torch.Size() if key == "step" else parameters[int(index)].shape
+        if tensor.shape != shape:
+            raise CheckpointError(f"saved '{name}' of the optimiser is {tuple(tensor.shape)}, expected {tuple(shape)}")
         state.setdefault(int(index), {})[key] = tensor.clone()
+    if len({tuple(sorted(entry)) for entry in state.values()}) > 1:
+        raise CheckpointError("the saved state of the optimiser is not that of its parameters alike")
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 

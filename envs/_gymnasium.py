@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -124,6 +125,10 @@ def _make(identifier: str, options: GymnasiumOptions, **arguments: str) -> gymna
         env = gymnasium.make(identifier, max_episode_steps=limit, disable_env_checker=True, **arguments)
     except (gymnasium.error.Error, ImportError) as error:
         raise UsageError(f"cannot make environment '{identifier}': {_remedy(error)}") from error
+    if "mujoco" in sys.modules:
+        from spreeze.envs._warnings import keep_no_log
+
+        keep_no_log()
     if (options.friction, options.gravity) != (1.0, 1.0):
         _scale_physics(env, options)
     return env

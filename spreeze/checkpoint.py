@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, FORMAT)
+"""Format 1 has no digest of the manifest itself."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,32 @@ def digest(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def seal(contents: Mapping[str, Any]) -> str:
+    """A manifest as text, with a digest of all that it says."""
+    plain = json.loads(json.dumps({"format": FORMAT, **contents}))
+    return json.dumps({**plain, "digest": content_digest(plain)})
+
+
+def content_digest(contents: Mapping[str, Any]) -> str:
+    """SHA-256 of plain data, whatever the order of their keys."""
+    return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a checkpoint, as it was sealed.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError: it is missing, was changed, or is of another format.
+    """
+    manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+    if manifest["format"] not in READABLE:
+        raise ValueError(f"format {manifest['format']}; this version reads formats up to {FORMAT}")
+    kept = manifest.pop("digest", None)
+    if kept != content_digest(manifest) and (manifest["format"] > 1 or kept is not None):
+        raise ValueError("manifest.json differs from its digest")
+    return manifest
 
 
 def sync(path: Path) -> None:
@@ -79,7 +107,7 @@ class Checkpoints:
             sync(path)
             files[path.name] = {"size": path.stat().st_size, "sha256": digest(path)}
         manifest = staging / "manifest.json"
-        manifest.write_text(json.dumps({"format": FORMAT, "files": files, **contents}))
+        manifest.write_text(seal({"files": files, **contents}))
         sync(manifest)
         sync(staging)
         final = self.folder / staging.name.removeprefix(".")
@@ -107,9 +135,7 @@ def verify(folder: Path) -> Checkpoint:
         OSError, ValueError, KeyError, TypeError, AttributeError: something is missing, was changed, or is of another
             format.
     """
-    manifest = json.loads((folder / "manifest.json").read_text())
-    if manifest["format"] != FORMAT:
-        raise ValueError(f"format {manifest['format']}; this version reads format {FORMAT}")
+    manifest = read_manifest(folder)
     for name, entry in manifest["files"].items():
         check_file(folder, name, entry)
     for store in manifest.get("stores", {}).values():

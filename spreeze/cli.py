@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import faulthandler
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,9 +15,11 @@ from typing import Annotated, Any
 
 from spreeze import registry
 from spreeze.config import RunOptions, Settings, Unset
-from spreeze.errors import SpreezeError, UnknownName, UsageError
-from spreeze.signals import Interrupted
+from spreeze.errors import CheckpointError, SpreezeError, UnknownName, UsageError
+from spreeze.signals import Interrupted, stoppable
 
+REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
+"""Errors of a disk that is full, over its quota, read-only or broken."""
 BEGUN_S = time.monotonic()
 
 OVERVIEW = """usage: spreeze COMMAND [options]
@@ -32,7 +36,7 @@ commands:
   export   the policy of a run as ONNX: spreeze export RUN
   dataset  logged data: list, show, record, download
   list     algorithms and environments
-  doctor   what this machine offers, and what it lacks
+  doctor   what this machine offers, what it lacks, and what crashed runs left: spreeze doctor --clear
 
 `spreeze COMMAND --help` shows the options of a command, `spreeze run --algo NAME --help` those of an algorithm too.
 """
@@ -144,16 +148,17 @@ def _help(text: str) -> Any:
 
 def run_command(argv: Sequence[str]) -> int:
     """Train."""
-    settings = read_settings(argv)
-    from spreeze import run_folder
+    with stoppable() as signals:
+        settings = read_settings(argv)
+        from spreeze import run_folder
 
-    folder = settings.run.out or run_folder.default_folder(settings)
-    with run_folder.claim(folder, fresh=True) as claimed:
-        from spreeze.run import execute
+        folder = settings.run.out or run_folder.default_folder(settings)
+        with run_folder.claim(folder, fresh=True) as claimed:
+            from spreeze.run import execute
 
-        curves = f"   (curves: tensorboard --logdir {folder})" if "tensorboard" in settings.run.log else ""
-        print(f"{settings.algo} on {settings.env} -> {folder}{curves}", flush=True)
-        execute(settings, claimed, age_s=process_age_s())
+            curves = f"   (curves: tensorboard --logdir {folder})" if "tensorboard" in settings.run.log else ""
+            print(f"{settings.algo} on {settings.env} -> {folder}{curves}", flush=True)
+            execute(settings, claimed, age_s=process_age_s(), signals=signals)
     print(f"finished: {folder}/summary.json")
     return 0
 
@@ -182,10 +187,10 @@ def resume_command(argv: Sequence[str]) -> int:
         changes["seconds"] = done_s + options.seconds
     elif settings.run.seconds is not None and done_s >= settings.run.seconds:
         raise UsageError(f"{folder} has used its {settings.run.seconds:g} s; give --seconds to go on for")
-    with run_folder.claim(folder, fresh=False) as claimed:
+    with stoppable() as signals, run_folder.claim(folder, fresh=False) as claimed:
         from spreeze.run import execute
 
-        execute(settings.replace(**changes), claimed, resume=True, age_s=process_age_s())
+        execute(settings.replace(**changes), claimed, resume=True, age_s=process_age_s(), signals=signals)
     print(f"finished: {folder}/summary.json")
     return 0
 
@@ -233,18 +238,6 @@ def list_command(argv: Sequence[str]) -> int:
     return 0
 
 
-def doctor_command(argv: Sequence[str]) -> int:
-    """Show what this machine offers."""
-    _no_options(argv, "doctor")
-    from rich.console import Console
-
-    from spreeze.doctor import findings, render
-
-    found = findings()
-    Console().print(render(found))
-    return 1 if any(finding.status == "bad" for finding in found) else 0
-
-
 def _no_options(argv: Sequence[str], command: str) -> None:
     if argv and argv[0] not in ("-h", "--help"):
         raise UsageError(f"spreeze {command} takes no options, given: {' '.join(argv)}")
@@ -263,7 +256,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "export": export_command,
     "dataset": partial(elsewhere, "dataset_cli"),
     "list": list_command,
-    "doctor": doctor_command,
+    "doctor": partial(elsewhere, "doctor_cli"),
 }
 
 
@@ -278,6 +271,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is not None:
         BEGUN_S = time.monotonic()  # called from Python: the process may be old
     words = list(sys.argv[1:] if argv is None else argv)
+    if not faulthandler.is_enabled():  # An environment that crashes when it is tried takes this process along.
+        faulthandler.enable()
     if not words or words[0] in ("-h", "--help"):
         print(OVERVIEW, end="")
         return 0 if words else 2
@@ -289,7 +284,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"spreeze: {error}", file=sys.stderr)
         return error.exit_code
     except Interrupted as interruption:
-        print(f"spreeze: stopped by {interruption}; `spreeze resume` goes on", file=sys.stderr)
+        onward = "; `spreeze resume` goes on" if interruption.begun else " before the run began"
+        print(f"spreeze: stopped by {interruption}{onward}", file=sys.stderr)
         return 128 + interruption.number
     except KeyboardInterrupt:
         return 130
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+        print(f"spreeze: the disk takes nothing more: {error}", file=sys.stderr)
+        return CheckpointError.exit_code

@@ -257,6 +257,17 @@ def current_folder() -> Finding:
     return Finding("current folder", "ok" if enough else "warn", f"writable, {free / GIB:.1f} GiB free", remedy)
 
 
+def left() -> Finding:
+    """Nothing of crashed runs is left."""
+    from spreeze.leftovers import leftovers
+
+    found = leftovers()
+    if not found:
+        return Finding("left behind", "ok", "nothing")
+    names = ", ".join(str(path) for path in found[:3]) + (" and more" if len(found) > 3 else "")
+    return Finding("left behind", "warn", f"{len(found)}: {names}", "spreeze doctor --clear removes it")
+
+
 def plugins() -> Finding:
     """Every algorithm and environment that is registered can be imported."""
     from spreeze import registry
@@ -283,4 +294,5 @@ CHECKS: dict[str, Callable[[], Finding]] = {
     "rendering": rendering,
     "current folder": current_folder,
     "plug-ins": plugins,
+    "left behind": left,
 }

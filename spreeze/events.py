@@ -64,7 +64,7 @@ def sessions(run: Path) -> Iterator[Session]:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     before_s = 0.0
-    for file in sorted(run.glob("events.out.tfevents.*"), key=lambda path: int(path.name.split(".")[3])):
+    for file in sorted(run.glob("events.out.tfevents.*"), key=_when):
         events = EventAccumulator(str(file), size_guidance={"scalars": 0})
         events.Reload()
         session = Session(events, before_s)
@@ -72,6 +72,11 @@ def sessions(run: Path) -> Iterator[Session]:
             continue
         before_s += session.seconds
         yield session
+
+
+def _when(file: Path) -> tuple[int, int]:
+    """When an event file was begun, by its name [s], and last written to [ns]."""
+    return int(file.name.split(".")[3]), file.stat().st_mtime_ns
 
 
 def read_metric(run: Path, tag: str) -> tuple[Point, ...]:

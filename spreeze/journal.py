@@ -5,6 +5,7 @@ import platform
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from spreeze.transport.counters import ENV_STEPS, STARTED, WAITED, Counters
 if TYPE_CHECKING:
     from spreeze.tuning.trial import Rates
 
+COMPLAIN_EVERY_S = 60.0
 WINDOW_S = 10.0
 """Rates and ratios are taken over the last ten seconds."""
 PACKAGES = ("spreeze", "torch", "mujoco", "gymnasium", "numpy")
@@ -64,7 +66,7 @@ class Journal:
     ) -> None:
         self.folder, self.settings, self._say = folder, settings, say
         self.stream = open_stream(folder, settings, self.say)
-        self.log = (folder / "log.txt").open("a", buffering=1)
+        self.log = (folder / "log.txt").open("ab", buffering=0)
         self.begun_s = time.monotonic() - age_s - float(previous.get("wall_seconds", 0.0))
         self.evaluations: list[dict[str, Any]] = list(previous.get("evaluations", []))
         self.restarts: dict[str, int] = dict(previous.get("restarts", {}))
@@ -78,6 +80,7 @@ class Journal:
         self._lags: list[float] = []
         self.env_steps_before = self.updates_before = self.rows_before = 0
         self._samples: deque[Sample] = deque()
+        self._complained: dict[str, float] = {}
         self._last_rates = dict.fromkeys(("env_steps", "updates", "rows", "ratio", "lag"), 0.0)
         self.counters: Counters | None = None
         self.sizes: Sizes | None = None
@@ -135,8 +138,16 @@ class Journal:
 
     def say(self, text: str) -> None:
         """Print a line and log it."""
-        self.log.write(f"[{self.seconds:8.1f} s] {text}\n")
+        with suppress(OSError):  # A full disk costs the line in the file, not the run.
+            self.log.write(f"[{self.seconds:8.1f} s] {text}\n".encode())
         self._say(text)
+
+    def complain(self, text: str) -> None:
+        """Say what goes wrong again and again, at most once a minute."""
+        now = time.monotonic()
+        if now - self._complained.get(text, -COMPLAIN_EVERY_S) >= COMPLAIN_EVERY_S:
+            self._complained[text] = now
+            self.say(text)
 
     def learns_from(self, dataset: Dataset) -> None:
         """Say which dataset the run learns from, and keep for the summary what identifies it."""
@@ -260,8 +271,11 @@ class Journal:
         }
 
     def write_summary(self, exit_reason: str) -> None:
-        """Write summary.json."""
-        write_summary(self.folder, self.summary(exit_reason))
+        """Write summary.json; a disk that does not take it is told."""
+        try:
+            write_summary(self.folder, self.summary(exit_reason))
+        except OSError as error:
+            self.complain(f"could not write summary.json: {error.strerror}")
 
     def close(self) -> None:
         """Close sinks and log."""

@@ -73,6 +73,14 @@ def draws_of(parts: Parts) -> dict[str, Draw]:
     return {name: draw for part in parts.values() for name, draw in part.draws.items()}
 
 
+def add_means(means: MetricMeans, metrics: Metrics, update: int) -> None:
+    """Account the metrics of an update; raises LearnerFault, which names it, if one is not finite."""
+    try:
+        means.add(metrics)
+    except LearnerFault as fault:
+        raise LearnerFault(f"{fault}, of update {update}") from None
+
+
 class JointUpdates:
     """All parts in one place: each sees the others' newest weights."""
 
@@ -93,7 +101,7 @@ class JointUpdates:
     def advance(self, count: int, means: MetricMeans) -> None:
         """Make `count` updates, fewer if a part is finished before; only the first needs to be `ready`."""
         for _ in range(count):
-            means.add(self.step())
+            add_means(means, self.step(), self.update)
             if self.finished:
                 return
 
@@ -218,7 +226,7 @@ class SplitUpdates:
 
     def advance(self, count: int, means: MetricMeans) -> None:
         """Make one update, whatever `count`: the next needs the partner's weights."""
-        means.add(self.step())
+        add_means(means, self.step(), self.update)
 
     def draw_state(self) -> Mapping[str, Tensor]:
         """Nothing: draws follow from seed, update and windows."""

@@ -1,5 +1,6 @@
 """Means of metrics between two reports."""
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
@@ -53,9 +54,17 @@ class MetricMeans:
         self._counts: dict[str, int] = {}
 
     def add(self, metrics: Metrics) -> None:
-        """Account one update."""
+        """Account one update.
+
+        Raises:
+            LearnerFault: a number that is on the CPU is not finite; those of other devices are read by `report`.
+        """
         for name, value in metrics.items():
-            self._add(name, value.detach() if isinstance(value, Tensor) else value, 1)
+            if isinstance(value, Tensor):
+                value = value.detach() if value.device.type != "cpu" else value.item()
+            if not isinstance(value, Tensor) and not math.isfinite(value):
+                raise LearnerFault(f"NaN or infinity in {name}")
+            self._add(name, value, 1)
 
     def add_totals(self, totals: Totals) -> None:
         """Account the updates of one call; `totals.sums` may be overwritten afterwards."""

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from spreeze.checkpoint import Checkpoint
 from spreeze.devices import part_devices
 from spreeze.errors import CheckpointError
+from spreeze.inherited import inherited_file
 from spreeze.pacing import Every
 from spreeze.signals import Signals
 from spreeze.sizing import usable_cores
-from spreeze.stage_hub import StageHub, inherited_file
+from spreeze.stage_hub import StageHub
 from spreeze.status import Status
 from spreeze.supervisor import Supervisor, launch
 from spreeze.transport.counters import STOP
@@ -125,6 +126,7 @@ class ProcessStage:
         if not self.supervisor.alive("learner"):
             return
         self._wait_until(lambda: not saver.busy, deadline)
+        self.hub.tell_problems()  # Those of earlier attempts are not the last one's.
         saver.request(self.hub.describe, last=last)
         self._wait_until(lambda: not saver.busy, deadline)
         problem = saver.problem() or ("it took too long" if saver.busy else None)

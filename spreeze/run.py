@@ -7,17 +7,15 @@ every role --metrics, errors: ZMQ--> orchestrator --stop, save: ZMQ--> every rol
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-from safetensors.numpy import load_file, save_file
-
 from spreeze import registry, run_folder
-from spreeze.checkpoint import Checkpoint, Checkpoints, sync
+from spreeze.checkpoint import Checkpoint, Checkpoints
 from spreeze.config import Settings
 from spreeze.contract import EnvironmentSpec, Stage
 from spreeze.errors import CheckpointError, UsageError
+from spreeze.inherited import check_inherited, inherited_file, keep_inherited
 from spreeze.journal import Journal
 from spreeze.preflight import prepare
 from spreeze.processes import ProcessStage
@@ -25,7 +23,7 @@ from spreeze.saving import restore_counters
 from spreeze.serial import SerialStage
 from spreeze.signals import Interrupted, Signals
 from spreeze.sizing import Sizes, sizes
-from spreeze.stage_hub import StageHub, inherited_file
+from spreeze.stage_hub import StageHub
 from spreeze.stage_memory import StageMemory
 from spreeze.stages import build_stages, reads_dataset
 from spreeze.status import Status
@@ -33,30 +31,34 @@ from spreeze.store_files import restore
 from spreeze.tuning.session import Tuner
 
 
-def execute(settings: Settings, folder: Path, resume: bool = False, age_s: float = 0.0) -> None:
+def execute(
+    settings: Settings, folder: Path, resume: bool = False, age_s: float = 0.0, signals: Signals | None = None
+) -> None:
     """Run all stages in a claimed folder, from its newest checkpoint if `resume`; `age_s` the process was busy before.
 
     Raises:
         Interrupted, SpreezeError: the run ended early; summary.json tells why.
     """
     spec, stages = prepare(settings)
+    signals = signals or Signals()
+    signals.at_once = False
     if resume:
         check_same_data(folder, spec)
     status = Status()
     journal = Journal(folder, settings, run_folder.read_summary(folder) if resume else {}, status.say, age_s)
     if not resume:
         run_folder.save_settings(folder, settings)
-    signals = Signals()
     status.journal, reason = journal, "finished"
     status.lookout.stage_names = [stage.name for stage in stages]
     try:
+        signals.check()
         checkpoint = newest_checkpoint(folder, journal.say) if resume else None
         if spec.dataset is not None and reads_dataset(stages):
             journal.learns_from(spec.dataset)
         journal.restore(checkpoint)
         first = checkpoint.manifest["stage"] if checkpoint else 0
-        if any(stage.bundles for stage in stages[:first]) and not inherited_file(folder).exists():
-            raise CheckpointError(f"{inherited_file(folder)} is gone, which holds what earlier stages left")
+        if any(stage.bundles for stage in stages[:first]):
+            check_inherited(inherited_file(folder))
         for index in range(first, len(stages)):
             own = settings_of(index, settings, spec, checkpoint, journal, signals)
             memory = allocate(own, spec, index, checkpoint)
@@ -146,16 +148,6 @@ def run_stage(hub: StageHub, checkpoint: Checkpoint | None, status: Status, sign
     finally:
         journal.end_stage()
         play.close()
-
-
-def keep_inherited(file: Path, bundles: Mapping[str, np.ndarray]) -> None:
-    """Add a stage's last bundles to those of the stages before it, in one step."""
-    if bundles:
-        part = file.with_suffix(".part")
-        save_file((load_file(file) if file.exists() else {}) | dict(bundles), part)
-        sync(part)
-        part.replace(file)
-        sync(file.parent)
 
 
 def stage_sizes(settings: Settings, stage: Stage, checkpoint: Checkpoint | None) -> Sizes:

@@ -20,7 +20,8 @@ RUNS = Path("runs")
 
 def default_folder(settings: Settings) -> Path:
     """runs/ALGO-ENV-TIME, with a number behind it if that is taken."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{settings.algo}-{settings.env}-{time.strftime('%Y%m%d-%H%M%S')}")
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{settings.algo[-60:]}-{settings.env[-100:]}")
+    name = f"{name.lstrip('.')}-{time.strftime('%Y%m%d-%H%M%S')}"
     candidates = (RUNS / (name if k == 0 else f"{name}-{k}") for k in range(1000))
     return next(folder for folder in candidates if not folder.exists())
 
@@ -40,8 +41,7 @@ def claim(folder: Path, fresh: bool) -> Iterator[Path]:
         if fresh and (folder / "config.yaml").exists():
             remedy = f"`spreeze resume {folder}` goes on with it, or choose another --out"
             raise RunFolderError(f"{folder} holds a run; {remedy}")
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        _sign(folder, lock)
         yield folder.resolve()
     finally:
         if fresh and not (folder / "config.yaml").exists():
@@ -49,6 +49,16 @@ def claim(folder: Path, fresh: bool) -> Iterator[Path]:
             with suppress(OSError):
                 folder.rmdir()
         os.close(lock)
+
+
+def _sign(folder: Path, lock: int) -> None:
+    """Write into the lock who holds it; what a run will need to write is tried at once."""
+    try:
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        os.fsync(lock)
+    except OSError as error:
+        raise RunFolderError(f"cannot write to the run folder {str(folder)!r}: {error}") from error
 
 
 def _lock(folder: Path) -> int:
@@ -85,7 +95,7 @@ def find_run(given: str) -> Path:
 
 def save_settings(folder: Path, settings: Settings) -> None:
     """Write config.yaml: complete, and readable by `--config`."""
-    (folder / "config.yaml").write_text(yaml.safe_dump(settings.to_data(), sort_keys=False))
+    replace_text(folder / "config.yaml", yaml.safe_dump(settings.to_data(), sort_keys=False))
 
 
 def load_settings(path: Path) -> Settings:
@@ -113,9 +123,18 @@ def read_options(path: Path) -> Mapping[str, Any]:
 
 def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
     """Replace summary.json at once."""
-    part = folder / ".summary.json"
-    part.write_text(json.dumps(summary, indent=1))
-    part.replace(folder / "summary.json")
+    replace_text(folder / "summary.json", json.dumps(summary, indent=1))
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file under a hidden name, then put it into its place at once; raises OSError and leaves the old one."""
+    part = path.with_name(f".{path.name}")
+    try:
+        part.write_text(text)
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def read_summary(folder: Path) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Checkpoints of a running stage: the learner writes its parts, a thread of the orchestrator writes the rest."""
 
-import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 from safetensors.numpy import save_file
 
-from spreeze.checkpoint import Checkpoints
+from spreeze.checkpoint import Checkpoints, read_manifest
 from spreeze.stage_memory import StageMemory
 from spreeze.store_files import StoreFiles
 from spreeze.transport.counters import ENV_STEPS, ROWS, STOP, UPDATES
@@ -116,12 +115,11 @@ def save_bundles(memory: StageMemory, folder: Path) -> None:
 
 
 def manifest_of(folder: Path) -> Mapping[str, Any]:
-    """The manifest of a checkpoint, unverified, or {} if it cannot be read."""
+    """The manifest of a checkpoint, its files unverified, or {} if it cannot be believed."""
     try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-    except (OSError, ValueError):
+        return read_manifest(folder)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
-    return manifest if isinstance(manifest, dict) else {}
 
 
 def restore_counters(memory: StageMemory, saved: Mapping[str, Any]) -> None:

@@ -13,12 +13,13 @@ from safetensors.numpy import load_file, save_file
 
 from spreeze.checkpoint import Checkpoint
 from spreeze.errors import CheckpointError, SpreezeError
+from spreeze.inherited import inherited_file
 from spreeze.roles.context import RoleContext
 from spreeze.roles.evaluator import Evaluator
 from spreeze.roles.learner import Learner
 from spreeze.roles.sampler import Sampler
 from spreeze.signals import Signals
-from spreeze.stage_hub import StageHub, inherited_file
+from spreeze.stage_hub import StageHub
 from spreeze.status import Status
 from spreeze.transport.messages import Line
 

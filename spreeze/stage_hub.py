@@ -1,15 +1,14 @@
 """One stage as the orchestrator sees it: what roles say, what is saved, whether it is over."""
 
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from spreeze.checkpoint import Checkpoint
 from spreeze.journal import Journal
 from spreeze.pacing import Every
+from spreeze.runtime import RuntimeFolder
 from spreeze.saving import Saver
 from spreeze.stage_memory import StageMemory
 from spreeze.status import Status
@@ -22,11 +21,16 @@ class StageHub:
     def __init__(self, folder: Path, memory: StageMemory, journal: Journal, checkpoint: Checkpoint | None) -> None:
         self.folder, self.memory, self.journal = folder, memory, journal
         self.settings, self.stage = memory.settings, memory.stage
-        self._runtime = runtime_folder()
-        self.socket = self._runtime / "hub"
-        self._hub = Hub(self.socket)
-        self.send = self._hub.send
-        self.saver = Saver(folder, memory, self.send, checkpoint.manifest["stores"] if checkpoint else {})
+        with ExitStack() as failed:
+            failed.callback(memory.close)
+            self._runtime = RuntimeFolder()
+            failed.callback(self._runtime.close)
+            self.socket = self._runtime.path / "hub"
+            self._hub = Hub(self.socket)
+            failed.callback(self._hub.close)
+            self.send = self._hub.send
+            self.saver = Saver(folder, memory, self.send, checkpoint.manifest["stores"] if checkpoint else {})
+            failed.pop_all()
         self.learner_done = False
         self.second, self._flush_due, self._summary_due = Every(1.0), Every(3.0), Every(10.0)
 
@@ -73,7 +77,7 @@ class StageHub:
         """Say why something could not be saved."""
         problem = self.saver.problem()
         if problem:
-            self.journal.say(f"could not save: {problem}; the previous checkpoint stands")
+            self.journal.complain(f"could not save: {problem}; the previous checkpoint stands")
 
     def describe(self) -> Mapping[str, Any]:
         """What a checkpoint's manifest says of the run."""
@@ -84,22 +88,5 @@ class StageHub:
         """Give everything back."""
         self.saver.close()
         self._hub.close()
-        shutil.rmtree(self._runtime, ignore_errors=True)
+        self._runtime.close()
         self.memory.close()
-
-
-def runtime_folder() -> Path:
-    """A folder for sockets, private, its path short enough for them (107 bytes); what killed runs left is removed."""
-    places = (os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir())
-    usable = (place for place in places if os.access(place, os.W_OK) and len(os.fsencode(place)) < 80)
-    base = Path(next(usable, "/tmp"))
-    for stale in base.glob("spreeze-*-*"):
-        pid = stale.name.split("-")[1]
-        if pid.isdigit() and not Path("/proc", pid).exists() and stale.stat().st_uid == os.getuid():
-            shutil.rmtree(stale, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"spreeze-{os.getpid()}-", dir=base))
-
-
-def inherited_file(folder: Path) -> Path:
-    """Where the bundles that earlier stages published last are kept."""
-    return folder / "checkpoints" / "inherited.safetensors"

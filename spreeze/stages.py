@@ -12,7 +12,7 @@ from spreeze import registry
 from spreeze.config import Settings
 from spreeze.contract import EnvironmentSpec, Policy, Stage
 from spreeze.environment import VectorEnv
-from spreeze.errors import UsageError
+from spreeze.errors import DatasetError, UsageError
 from spreeze.sizing import batch_size
 
 
@@ -45,12 +45,14 @@ def environment_spec(settings: Settings, observation: Space[Any], action: Space[
     """What the algorithm is told of the environment of `settings`, whose spaces were probed.
 
     Raises:
-        UsageError: there is no such dataset, or it was recorded in another environment.
+        UsageError: there is no such dataset, it holds nothing, or it was recorded in another environment.
     """
     environment = registry.environment(settings.env)
     if environment.dataset is None and settings.run.dataset is not None:
         raise UsageError(f"--dataset: environment '{settings.env}' cannot read datasets")
     dataset = None if environment.dataset is None else environment.dataset(settings.run.dataset)
+    if dataset is not None and dataset.steps < 1:
+        raise DatasetError(f"dataset '{dataset.name}' holds no step to learn from")
     tasks = None if environment.tasks is None else environment.tasks(settings.environment)
     mirror = None if environment.mirror is None else environment.mirror(settings.environment)
     return EnvironmentSpec(observation, action, environment.termination, dataset, tasks, mirror)

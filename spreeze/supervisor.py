@@ -12,19 +12,24 @@ from pathlib import Path
 import msgpack
 
 from spreeze.errors import EnvironmentFault, LearnerFault
+from spreeze.pacing import Every
 from spreeze.roles.context import RoleSpec
 from spreeze.transport.counters import BEAT, ENV_STEPS, PID, TAKEN, VERSION, Counters
 
-START_LIMIT_S = 120.0
-"""Until a role must have said hello."""
+START_LIMIT_S, PATIENCE = 120.0, 5.0
+"""Until a role must have said hello; and by how much longer it may take where the machine is too busy for it."""
 BEAT_LIMIT_S = 60.0
 """Between two signs of life; an environment step or an update may take that long."""
+STOPPED_LIMIT_S, LOOK_EVERY_S = 3.0, 0.5
+"""For a role that a signal has stopped to be let go, and between two looks for such roles."""
 HEALTHY_S = 10.0
 """A role that lived this long after its hello has its failures forgotten."""
 MAX_FAILURES, MAX_ERRORS = 5, 3
 """Deaths in a row that end the run, and exceptions in a row."""
 PROGRESS = 100
 """Rows of a sampler or updates of a learner, beyond those of its last death, that make up for its failures."""
+CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL)
+"""Signals at which a role writes down its stacks."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -68,6 +73,12 @@ class Child:
     over: bool = False
     """It ended of its own accord and is not wanted back."""
     tracebacks: list[str] = field(default_factory=list)
+    used_s: float = 0.0
+    """Seconds of a core that it has used, as far as anybody looked."""
+    used_at_s: float = 0.0
+    """When it was last seen to have used more."""
+    stopped_s: float | None = None
+    """Since when it has been seen stopped."""
     reached: int = 0
     """How far the role had come at the furthest of its deaths."""
 
@@ -76,7 +87,8 @@ class Supervisor:
     """Keeps every role alive.
 
     1. A role that dies, whatever the reason, is started anew after a pause that doubles with each failure in a row.
-    2. A role that gives no sign of life is asked for its stacks, killed, and treated as dead.
+    2. A role that gives no sign of life, or that a signal has stopped, is asked for its stacks, killed, and treated
+       as dead.
     3. The parts of a split learner are one: if one dies, all are restarted from the last checkpoint.
     4. `MAX_FAILURES` in a row, or `MAX_ERRORS` exceptions without any progress, end the run with the first traceback of
        that role. A learner that fails at the same update again made no progress, however long it lived. Without a
@@ -95,6 +107,7 @@ class Supervisor:
         self.children = {role: Child(role) for role in roles}
         self.restarts = dict.fromkeys(roles, 0)
         self._start, self._counters, self._tell, self._before_restart = start, counters, tell, before_restart
+        self._look_due = Every(LOOK_EVERY_S)
 
     def start_all(self) -> None:
         """Start every role."""
@@ -104,7 +117,8 @@ class Supervisor:
     def _launch(self, child: Child) -> None:
         self._counters.row(child.role)[[BEAT, PID]] = 0
         child.incarnation += 1
-        child.started_s, child.ready_s = time.monotonic(), None
+        child.started_s, child.ready_s, child.stopped_s = time.monotonic(), None, None
+        child.used_s = child.used_at_s = 0.0
         child.process = self._start(child.role, child.incarnation)
 
     def heard_hello(self, role: str, incarnation: int) -> None:
@@ -126,7 +140,7 @@ class Supervisor:
         Raises:
             EnvironmentFault, LearnerFault: a role keeps failing.
         """
-        now = time.monotonic()
+        now, look = time.monotonic(), self._look_due()
         for child in self.children.values():
             if child.process is None:
                 if not child.over and now >= child.restart_at_s:
@@ -135,18 +149,38 @@ class Supervisor:
             elif child.process.poll() is not None:
                 self._bury(child, now)
             elif self._silent(child, now):
-                self._kill_silent(child)
+                self._kill_silent(child, "gives no sign of life")
+            elif look and self._stopped(child, now):
+                self._kill_silent(child, "was stopped by a signal")
 
     def _silent(self, child: Child, now: float) -> bool:
         if child.ready_s is None:
-            return now - child.started_s > START_LIMIT_S
+            return now - child.started_s > START_LIMIT_S and not self._gets_on(child, now)
         beat = int(self._counters.row(child.role)[BEAT]) / 1e9
         return now - max(beat, child.ready_s) > BEAT_LIMIT_S
 
-    def _kill_silent(self, child: Child) -> None:
+    def _gets_on(self, child: Child, now: float) -> bool:
+        """Whether a role that starts computes, if slowly: on a machine without an idle core imports take minutes."""
         assert child.process is not None
-        self._tell(f"{child.role} (process {child.process.pid}) gives no sign of life; its stacks are in log.txt")
-        child.process.send_signal(signal.SIGUSR1)
+        used = cpu_seconds(child.process.pid)
+        if used > child.used_s:
+            child.used_s, child.used_at_s = used, now
+        patient = now - child.started_s < PATIENCE * START_LIMIT_S
+        return patient and now - child.used_at_s < START_LIMIT_S / 4
+
+    def _stopped(self, child: Child, now: float) -> bool:
+        assert child.process is not None
+        if not is_stopped(child.process.pid):
+            child.stopped_s = None
+            return False
+        child.stopped_s = now if child.stopped_s is None else child.stopped_s
+        return now - child.stopped_s > STOPPED_LIMIT_S
+
+    def _kill_silent(self, child: Child, why: str) -> None:
+        assert child.process is not None
+        self._tell(f"{child.role} (process {child.process.pid}) {why}; its stacks are in log.txt")
+        for number in (signal.SIGUSR1, signal.SIGCONT):
+            child.process.send_signal(number)
         time.sleep(0.2)
         child.process.kill()
         child.process.wait()
@@ -221,9 +255,28 @@ class Supervisor:
                 child.process.wait()
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether a signal has stopped a process; one under a debugger is not."""
+    return stat_of(pid)[0] == "T"
+
+
+def cpu_seconds(pid: int) -> float:
+    """Seconds of a core that a process has used; 0 of one that is gone."""
+    return sum(map(int, stat_of(pid)[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def stat_of(pid: int) -> list[str]:
+    """What the kernel says of a process, from its state on; of one that is gone, that it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ["X", *["0"] * 20]
+
+
 def death(code: int) -> str:
     """How a process ended, in words."""
     if code >= 0:
         return f"ended with exit code {code}"
-    hint = ", perhaps for want of memory" if -code == signal.SIGKILL else ""
-    return f"was killed by {signal.Signals(-code).name}{hint}"
+    hints = {signal.SIGKILL: ", perhaps for want of memory", **dict.fromkeys(CRASHES, "; its stacks are in log.txt")}
+    number = signal.Signals(-code)
+    return f"was killed by {number.name}{hints.get(number, '')}"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from mjbatch import Batch
 
+from spreeze.envs._warnings import keep_no_log
 from spreeze.envs.native.simulations import PhysicsError, of_model
 
 
@@ -17,6 +18,7 @@ class BatchSimulations:
     """`Simulations` that share the working memory of few threads: only states and bound fields are kept of each."""
 
     def __init__(self, model: Any, count: int, fields: Iterable[str], threads: int) -> None:
+        keep_no_log()
         self.model, self.count = model, count
         self._batch = Batch(model, count, threads)
         self.state, self.qpos, self.qvel, self.ctrl = map(self._batch.bind, ("state", "qpos", "qvel", "ctrl"))

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import mujoco
 import numpy as np
 
+from spreeze.envs._warnings import keep_no_log
 from spreeze.envs.native.simulations import INTEGRATION_STATE, PhysicsError, initial_state, of_model
 
 
@@ -58,6 +59,7 @@ class LoopSimulations:
     """`Simulations` that share one `MjData` for each thread; `cfrc_ext` is computed after every step."""
 
     def __init__(self, model: Any, count: int, fields: Iterable[str], threads: int) -> None:
+        keep_no_log()
         self.model, self.count = model, count
         self._models, self._own = [model] * count, dict[str, np.ndarray]()
         self._workers = [_Worker(model, fields) for _ in range(max(1, min(threads, count)))]

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.torch import load_file
 from torch import Tensor
 
 from spreeze import spaces as space_codec
@@ -18,6 +17,7 @@ from spreeze.bundles import FreshModules
 from spreeze.config import Settings, from_plain
 from spreeze.contract import Stage
 from spreeze.environment import Transition, VectorEnv
+from spreeze.inherited import inherited_bundles
 from spreeze.sizing import Sizes
 from spreeze.stages import build_modules, build_stages, environment_spec, make_envs
 from spreeze.transport.counters import BEAT, INCARNATION, PID, Counters
@@ -81,15 +81,6 @@ def open_channel(data: Mapping[str, Any]) -> WeightChannel:
     """Attach to the channel that `describe_channel` described."""
     layout = WeightLayout(tuple((name, dtype, tuple(shape)) for name, dtype, shape in data["entries"]))
     return WeightChannel(SharedMemory(data["fd"], data["size"]), layout, data["slots"])
-
-
-def inherited_bundles(file: str) -> dict[str, dict[str, Tensor]]:
-    """The bundles in a file of inherited ones; {} of none."""
-    bundles: dict[str, dict[str, Tensor]] = {}
-    for key, tensor in (load_file(file) if file else {}).items():
-        bundle, _, name = key.partition("/")
-        bundles.setdefault(bundle, {})[name] = tensor
-    return bundles
 
 
 class LivelyEnvs:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from spreeze.bundles import FreshModules
@@ -57,10 +58,18 @@ class Evaluator:
         row = self.context.row
         row[VERSION_INCARNATION], row[VERSION] = version.incarnation, version.update
         mean = float(np.mean(result.returns))
-        if mean > self.best_return:
+        if mean > self.best_return and self._keep(mean):
             self.best_return = mean
-            keep_best(self.best, self.fresh, mean, self.context.spec.stage)
         self.report(result, version, begun)
+
+    def _keep(self, mean: float) -> bool:
+        """Keep the policy as the best; a disk that does not take it is told, and costs nothing else."""
+        try:
+            keep_best(self.best, self.fresh, mean, self.context.spec.stage)
+        except (OSError, SafetensorError) as error:
+            self.context.line.send("log", text=f"could not keep the best policy: {error}")
+            return False
+        return True
 
     def state(self) -> dict[str, np.ndarray]:
         """What `load_state` needs to go on with the next episodes and draws."""
@@ -89,7 +98,7 @@ class Evaluator:
             returns=[float(value) for value in result.returns],
             lengths=[int(value) for value in result.lengths],
             metrics={name: float(value) for name, value in result.metrics.items()},
-            best=self.best_return,
+            best=max(self.best_return, float(np.mean(result.returns))),
         )
 
 

@@ -39,12 +39,16 @@ def save_part(folder: Path, name: str, part: Part, update: int) -> None:
     """Write one part's state to `folder`, on the disk when this returns.
 
     Raises:
-        LearnerFault: a parameter is NaN or infinite; a learner restarted from it would never recover.
+        LearnerFault: a parameter is NaN or infinite, or anything else NaN; a learner restarted from it would never
+            recover.
     """
     for owned, module in part.owns.items():
         if not all(torch.isfinite(parameter).all() for parameter in module.parameters()):
             raise LearnerFault(f"NaN or infinity in {owned} after update {update}; not saved")
     tensors = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in part.state().items()}
+    for key, tensor in tensors.items():
+        if tensor.is_floating_point() and tensor.isnan().any():
+            raise LearnerFault(f"NaN in {key} of part {name} after update {update}; not saved")
     save_tensors(tensors | {UPDATE: torch.tensor(update)}, folder / f"part-{name}.safetensors")
 
 

@@ -71,8 +71,9 @@ def play(data: dict[str, Any]) -> int:
         importlib.import_module(f"spreeze.roles.{context.spec.kind}").run(context)
     except Exception as error:
         text = "".join(traceback.format_exception(error))
-        print(text, file=sys.stderr, flush=True)
         line.send("error", traceback=text[-20_000:], type=type(error).__name__, message=str(error)[:2000])
+        with suppress(OSError):  # The log may lie on a full disk.
+            print(text, file=sys.stderr, flush=True)
         return 1
     finally:
         line.close()
@@ -81,5 +82,6 @@ def play(data: dict[str, Any]) -> int:
 
 if __name__ == "__main__":
     code = play(msgpack.unpackb(sys.stdin.buffer.read()))
-    sys.stdout.flush()
+    with suppress(OSError):
+        sys.stdout.flush()
     os._exit(code)  # to take torch down module by module would hold up the restart or the end of the run by a second

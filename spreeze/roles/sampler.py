@@ -3,9 +3,11 @@
 import time
 from collections.abc import Mapping
 
+import numpy as np
 from torch import nn
 
 from spreeze.contract import Block, Policy, Source, SourceSetup
+from spreeze.errors import EnvironmentFault
 from spreeze.pacing import Every, FreePace, LagPace, RatioPace, slack_rows, wait_until
 from spreeze.roles.context import RoleContext
 from spreeze.sizing import Sizes
@@ -82,6 +84,7 @@ class Sampler:
             self._episodes = []
 
     def _store(self, block: Block) -> None:
+        check_finite(block, self.context.row[ENV_STEPS])
         writer = self.writers[block.store]
         if not wait_until(writer.has_room, self.row, self.context.alive):
             return
@@ -89,6 +92,22 @@ class Sampler:
         self.row[ENV_STEPS] += int(block.valid.sum())
         self.row[STARTED] = self.row[STARTED] or time.monotonic_ns()
         self._episodes += block.episodes
+
+
+def check_finite(block: Block, step: int) -> None:
+    """Let nothing into a store that must not be learned from, whoever made it.
+
+    Raises:
+        EnvironmentFault: a number of the block is NaN or infinite; names field, stream and step.
+    """
+    for name, values in (*block.fields.items(), ("next_observation", block.next_observation[None])):
+        if values.dtype.kind != "f" or np.isfinite(values).all():
+            continue
+        row, stream = np.argwhere(~np.isfinite(values))[0][:2]
+        raise EnvironmentFault(
+            f"the {name} of environment {stream} is {values[row, stream]}, in step {row} of the block that followed "
+            f"{step} stored steps; store '{block.store}' takes finite numbers only"
+        )
 
 
 def run(context: RoleContext) -> None:

@@ -22,7 +22,11 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     "stop": {},
     "cores": {"cores": list},
 }  # fmt: skip
-"""What a message of each kind must hold; lists and maps hold numbers."""
+"""What a message of each kind must hold; lists hold numbers, maps numbers by text."""
+FLOOD = 1000
+"""Messages that are heard in one go; whoever sends more does not keep the orchestrator from its other duties."""
+MAX_HELD = 100
+"""Messages kept for a role that is not there yet."""
 
 
 class Message(NamedTuple):
@@ -54,6 +58,8 @@ def decode(frame: bytes) -> Message | None:
 def _fits(value: Any, form: Any) -> bool:
     if not isinstance(value, form):
         return False
+    if isinstance(value, dict) and not all(isinstance(name, str) for name in value):
+        return False
     inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return all(isinstance(number, int | float) for number in inside)
 
@@ -74,9 +80,14 @@ class Hub:
         self._held: dict[str, list[bytes]] = {}
 
     def receive(self, timeout_s: float) -> Iterator[Message]:
-        """Yield what has arrived, waiting at most `timeout_s` for the first; count and drop what is malformed."""
+        """Yield at most `FLOOD` of what has arrived, waiting at most `timeout_s` for the first.
+
+        What is malformed is counted and dropped.
+        """
         wait_ms = int(timeout_s * 1000)
-        while self._socket.poll(wait_ms):
+        for _ in range(FLOOD):
+            if not self._socket.poll(wait_ms):
+                return
             frames = self._socket.recv_multipart()
             message = decode(frames[-1]) if len(frames) == 2 else None
             if message is None or frames[0] != message.role.encode():
@@ -95,7 +106,9 @@ class Hub:
         try:
             self._socket.send_multipart([role.encode(), frame], zmq.NOBLOCK)
         except zmq.ZMQError:  # nobody of that name is connected, or it does not listen
-            self._held.setdefault(role, []).append(frame)
+            held = self._held.setdefault(role, [])
+            held.append(frame)
+            del held[:-MAX_HELD]
 
     def close(self) -> None:
         """Close the socket."""

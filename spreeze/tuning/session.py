@@ -10,7 +10,7 @@ from typing import Any
 from spreeze import registry
 from spreeze.config import Settings
 from spreeze.contract import EnvironmentSpec
-from spreeze.roles.context import inherited_bundles
+from spreeze.inherited import inherited_bundles
 from spreeze.signals import Interrupted
 from spreeze.sizing import sizes
 from spreeze.stages import build_stages

@@ -1,7 +1,6 @@
 """One setting tried: a short run of a stage with real roles, and the rates that it reached."""
 
 import dataclasses
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -15,8 +14,8 @@ from spreeze.contract import EnvironmentSpec, Stage
 from spreeze.devices import part_devices
 from spreeze.errors import SpreezeError
 from spreeze.graphs import WARM_CALLS
+from spreeze.runtime import RuntimeFolder
 from spreeze.sizing import Sizes, sizes
-from spreeze.stage_hub import runtime_folder
 from spreeze.stage_memory import StageMemory
 from spreeze.stages import build_stages
 from spreeze.transport.counters import STOP, WAITED, Counters
@@ -116,8 +115,9 @@ class Trials:
             except (SpreezeError, OSError, RuntimeError) as error:  # PyTorch's, when a device has no memory left
                 raise TrialError(str(error).splitlines()[0]) from error
             opened.callback(memory.close)
-            folder = runtime_folder()
-            opened.callback(shutil.rmtree, folder, ignore_errors=True)
+            runtime = RuntimeFolder()
+            opened.callback(runtime.close)
+            folder = runtime.path
             hub = Hub(folder / "hub")
             opened.callback(hub.close)
             opened.callback(self._nursery.end_children)

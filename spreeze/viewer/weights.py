@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 
 from spreeze import registry
 from spreeze.bundles import FreshModules, load_arrays
-from spreeze.checkpoint import FORMAT, Checkpoints, check_file
+from spreeze.checkpoint import Checkpoints, check_file
 from spreeze.config import Settings
 from spreeze.contract import Policy, Stage
 from spreeze.errors import CheckpointError
@@ -93,8 +93,6 @@ class FileWeights:
                 continue  # Damaged, or removed by the run meanwhile: the one before serves.
 
     def _load(self, folder: Path, manifest: Mapping[str, Any]) -> Acting:
-        if manifest["format"] != FORMAT:
-            raise ValueError(f"format {manifest['format']}; this version reads format {FORMAT}")
         stage = self._stages[manifest["stage"]]
         if stage.make_policy is None:
             raise ValueError(f"stage '{stage.name}' has no policy")

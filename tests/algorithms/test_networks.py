@@ -25,6 +25,7 @@ from spreeze.algorithms._training import (
     td_target,
     unpack,
 )
+from spreeze.errors import CheckpointError
 
 OBSERVATIONS, ACTIONS, ROWS = 3, 2, 5
 
@@ -170,3 +171,35 @@ def test_an_optimizer_without_a_step_has_no_tensors_and_takes_none() -> None:
     optimizer = adam(module.parameters(), 0.1)
     assert optimizer_tensors(optimizer) == {}
     load_optimizer_tensors(optimizer, {})
+
+
+def change(state: dict[str, Tensor], name: str, tensor: Tensor | None) -> dict[str, Tensor]:
+    """A state with another tensor under a name, or without it."""
+    kept = {key: value for key, value in state.items() if key != name}
+    return kept if tensor is None else kept | {name: tensor}
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "complaint"),
+    [
+        ("7.exp_avg", torch.zeros(3), "no parameter '7'"),
+        ("-1.exp_avg", torch.zeros(3), "no parameter '-1'"),
+        ("x", torch.zeros(3), "no parameter 'x'"),
+        ("0.exp_avg", torch.zeros(1), "expected"),
+        ("0.exp_avg_sq", torch.zeros(()), "expected"),
+        ("0.step", torch.zeros(4), "expected"),
+        ("0.step", None, "not that of its parameters alike"),
+        ("1.exp_avg", None, "not that of its parameters alike"),
+    ],
+)
+def test_a_state_of_another_optimiser_is_refused_before_its_arithmetic_believes_it(
+    name: str, tensor: Tensor | None, complaint: str
+) -> None:
+    layer = torch.nn.Linear(3, 4)
+    optimizer = adam(layer.parameters(), 1e-3)
+    layer(torch.ones(2, 3)).sum().backward()
+    optimizer.step()
+    state = optimizer_tensors(optimizer)
+    load_optimizer_tensors(optimizer, state)
+    with pytest.raises(CheckpointError, match=complaint):
+        load_optimizer_tensors(optimizer, change(state, name, tensor))

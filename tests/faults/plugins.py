@@ -4,12 +4,15 @@ The algorithm is SAC with small networks, the environment the pendulum.
 """
 
 import dataclasses
+import faulthandler
+import os
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -26,9 +29,12 @@ from spreeze.contract import (
     LearnerSetup,
     Metrics,
     Part,
+    Policy,
+    Recurrent,
     Source,
     SourceSetup,
     Stage,
+    Step,
     environment_source,
     episode_evaluation,
 )
@@ -51,6 +57,10 @@ class TroubleConfig(sac.SACConfig):
     """Seconds that an evaluation takes longer."""
     nan_at: int = 0
     """Update at which the critic becomes NaN."""
+    nan_in: Literal["weights", "loss", "gradient", "state"] = "weights"
+    """Where that begins; in `state`, what is saved of the optimiser."""
+    nan_action_at: int = 0
+    """Steps after which the policy gives NaN for an action."""
     end: Path | None = None
     """File that ends the learning."""
     slow_sampler_at: float = NEVER
@@ -93,13 +103,14 @@ class TroubledSource:
 class TroubledPart:
     """A part of the learner, slowed, or NaN from some update on."""
 
-    def __init__(self, part: Part, slowness: Slowness, nan_at: int, end: Path | None) -> None:
+    def __init__(self, part: Part, slowness: Slowness, config: TroubleConfig, nan_at: int) -> None:
         self.draws: Mapping[str, Draw] = part.draws
         self.owns: Mapping[str, nn.Module] = part.owns
         self.reads: Mapping[str, nn.Module] = part.reads
         self.publish = part.publish
         self.updates = 0
-        self._part, self._slowness, self._nan_at, self._end = part, slowness, nan_at, end
+        self._part, self._slowness, self._nan_at = part, slowness, nan_at
+        self._end, self._nan_in = config.end, config.nan_in
 
     @property
     def finished(self) -> bool:
@@ -107,15 +118,23 @@ class TroubledPart:
         return self._end is not None and self._end.exists()
 
     @torch.no_grad()
-    def poison(self) -> None:
-        """Make every parameter that this part owns NaN."""
+    def poison(self, gradient: bool) -> None:
+        """Make every parameter that this part owns NaN, or its gradient before a step of the optimiser."""
         for module in self.owns.values():
             for parameter in module.parameters():
-                parameter.fill_(float("nan"))
+                if gradient:
+                    parameter.grad = torch.full_like(parameter, torch.nan)
+                else:
+                    parameter.fill_(torch.nan)
+        if gradient:
+            self._part.optimizer.step()  # type: ignore[attr-defined]
 
     def state(self) -> Mapping[str, Tensor]:
         """The part's state and the number of updates."""
-        return {**self._part.state(), "updates": torch.tensor(self.updates)}
+        own = {**self._part.state(), "updates": torch.tensor(self.updates)}
+        if self._nan_in == "state" and 0 < self._nan_at <= self.updates:
+            own["optimizer/0.exp_avg"] = torch.full_like(own["optimizer/0.exp_avg"], float("nan"))
+        return own
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Restore what `state` returned."""
@@ -125,17 +144,39 @@ class TroubledPart:
     def update(self, batches: Mapping[str, Mapping[str, Tensor]]) -> Metrics:
         """The part's update."""
         begin, self.updates = time.monotonic(), self.updates + 1
-        if self.updates == self._nan_at:
-            self.poison()
+        spoilt = self.updates == self._nan_at
+        if spoilt and self._nan_in in ("weights", "gradient"):
+            self.poison(self._nan_in == "gradient")
         metrics = self._part.update(batches)
+        if spoilt and self._nan_in == "loss":
+            metrics = {**metrics, "loss/critic": float("nan")}
         self._slowness.follow(time.monotonic() - begin)
         return metrics
+
+
+class TroubledPolicy:
+    """A policy that gives NaN for an action from some step on."""
+
+    def __init__(self, policy: Policy, nan_at: int) -> None:
+        self.initial_state, self._policy, self._nan_at, self._steps = policy.initial_state, policy, nan_at, 0
+
+    def act(self, step: Step, state: Recurrent, mode: str) -> tuple[Tensor, Recurrent, Mapping[str, Tensor]]:
+        """The policy's action, spoilt when it is time."""
+        self._steps += 1
+        action, state, extras = self._policy.act(step, state, mode)
+        return (torch.full_like(action, torch.nan) if self._steps == self._nan_at else action), state, extras
+
+
+def _policy(stage: Stage, config: TroubleConfig, *given: Any) -> Policy:
+    assert stage.make_policy is not None
+    policy = stage.make_policy(*given)
+    return TroubledPolicy(policy, config.nan_action_at) if config.nan_action_at else policy
 
 
 def _learner(stage: Stage, config: TroubleConfig, setup: LearnerSetup) -> Mapping[str, Part]:
     slow, nan_at = partial(Slowness, config.slow_learner_at, config.slow_for), {"critic": config.nan_at}
     parts = stage.make_learner(setup)
-    return {name: TroubledPart(part, slow(), nan_at.get(name, 0), config.end) for name, part in parts.items()}
+    return {name: TroubledPart(part, slow(), config, nan_at.get(name, 0)) for name, part in parts.items()}
 
 
 def _source(config: TroubleConfig, setup: SourceSetup) -> Source:
@@ -155,6 +196,7 @@ def stages(spaces: EnvironmentSpec, config: TroubleConfig, batch_size: int) -> S
             stage,
             make_learner=partial(_learner, stage, config),
             make_source=partial(_source, config),
+            make_policy=partial(_policy, stage, config),
             evaluate=partial(_evaluate, config) if config.evaluate else None,
         )
     ]
@@ -173,6 +215,16 @@ class TroubleOptions(GymnasiumOptions):
     """Probability with which a step of one environment raises."""
     dawdle_s: float = 0.0
     """Seconds that every step takes longer."""
+    lives: Path | None = None
+    """Folder in which every life of a sampler leaves a mark; the first lives end by what `ends` names, in turn."""
+    ends: tuple[str, ...] = ()
+    """Of segfault, exit, leave, raise, hang; at the tenth step."""
+    spoil: Literal["nothing", "observation", "reward", "shape"] = "nothing"
+    """What the last environment gives back wrong."""
+    spoil_at: int = 40
+    """Step at which it does."""
+    spoil_with: float = float("nan")
+    """Number that takes the place of a right one."""
 
 
 class TroubledEnvs:
@@ -191,8 +243,43 @@ class TroubledEnvs:
             raise RuntimeError("the motor burned out")
         if (self._random.random(self.count) < self._options.raise_with).any():
             raise RuntimeError("the motor stuttered")
+        if self._steps == 10:
+            self._end_this_life()
         time.sleep(self._options.dawdle_s)
-        return self._envs.step(actions)
+        return self._spoilt(self._envs.step(actions))
+
+    def _end_this_life(self) -> None:
+        if self._options.lives is None:
+            return
+        lived = len(list(self._options.lives.iterdir()))
+        (self._options.lives / str(lived)).touch()
+        if lived < len(self._options.ends):
+            ENDS[self._options.ends[lived]]()
+
+    def _spoilt(self, given: Transition) -> Transition:
+        if self._options.spoil == "nothing" or self._steps != self._options.spoil_at:
+            return given
+        observation, reward = given.observation.copy(), given.reward.copy()
+        if self._options.spoil == "observation":
+            observation[-1, 0] = self._options.spoil_with
+        elif self._options.spoil == "reward":
+            reward[-1] = self._options.spoil_with
+        else:
+            observation = observation[:, :1]
+        return given._replace(observation=observation, reward=reward)
+
+
+def _raise() -> None:
+    raise RuntimeError("the motor burned out")
+
+
+ENDS = {
+    "segfault": faulthandler._sigsegv,  # type: ignore[attr-defined]
+    "exit": partial(os._exit, 7),
+    "leave": partial(sys.exit, 7),
+    "raise": _raise,
+    "hang": partial(time.sleep, 3600),
+}
 
 
 def _make_vector(pendulum: Environment, options: TroubleOptions, count: int, seed: int) -> VectorEnv:

@@ -13,7 +13,7 @@ import pytest
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from spreeze.checkpoint import Checkpoints, digest, verify
+from spreeze.checkpoint import Checkpoints, digest, read_manifest, seal, verify
 
 DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
@@ -84,7 +84,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
-from spreeze.checkpoint import Checkpoints
+from spreeze.checkpoint import Checkpoints, read_manifest, seal
 
 checkpoints, number = Checkpoints(Path(sys.argv[1])), 100
 while True:
@@ -141,9 +141,10 @@ def empty_manifest(folder: Path) -> None:
 
 
 def edit_manifest(folder: Path, change: Callable[[dict[str, object]], object]) -> None:
-    manifest = json.loads((folder / "manifest.json").read_text())
+    """Change a manifest as somebody would who can seal it."""
+    manifest = read_manifest(folder)
     change(manifest)
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "manifest.json").write_text(seal(manifest))
 
 
 def raise_format(folder: Path) -> None:
@@ -249,3 +250,30 @@ def test_a_folder_that_is_no_checkpoint_is_passed_over(checkpoints: Checkpoints)
     (checkpoints.folder / "checkpoint-00000009").write_text("a file")
     assert newest(checkpoints) == 2
     assert commit(checkpoints, 3).name == "checkpoint-00000003"
+
+
+def change_a_number(folder: Path) -> None:
+    """Change what the manifest says, and nothing that its files would show."""
+    text = (folder / "manifest.json").read_text()
+    (folder / "manifest.json").write_text(text.replace('"number": 2', '"number": 3'))
+
+
+def test_a_changed_number_of_a_manifest_is_noticed(checkpoints: Checkpoints) -> None:
+    newest = checkpoints.all()[-1]
+    assert verify(newest).manifest["number"] == 2
+    change_a_number(newest)
+    with pytest.raises(ValueError, match=r"manifest\.json differs from its digest"):
+        verify(newest)
+
+
+def test_a_manifest_of_the_format_before_is_read(checkpoints: Checkpoints) -> None:
+    newest = checkpoints.all()[-1]
+    (newest / "manifest.json").write_text(json.dumps(read_manifest(newest) | {"format": 1}))
+    assert verify(newest).manifest["number"] == 2
+
+
+def test_a_manifest_that_lost_its_digest_is_not_taken_for_an_older_one(checkpoints: Checkpoints) -> None:
+    newest = checkpoints.all()[-1]
+    (newest / "manifest.json").write_text(json.dumps(read_manifest(newest)))
+    with pytest.raises(ValueError, match="digest"):
+        verify(newest)

@@ -13,6 +13,7 @@ import pytest
 from spreeze.config import RunOptions, Settings
 from spreeze.errors import RunFolderError, UnknownName, UsageError
 from spreeze.run_folder import (
+    RUNS,
     claim,
     default_folder,
     find_run,
@@ -213,3 +214,11 @@ def test_a_summary_is_replaced_at_once_and_a_broken_one_is_none(tmp_path: Path) 
     assert read_summary(tmp_path) == {}
     (tmp_path / "summary.json").write_text("[]")
     assert read_summary(tmp_path) == {}
+
+
+def test_a_default_folder_lies_in_runs_however_long_or_strange_the_names(runs: Path) -> None:
+    for env in ("x" * 300, "../../elsewhere:ENV", "/etc/passwd", "a\0b", "..", "\u202e" * 90, "module:" + "y" * 400):
+        folder = default_folder(Settings("sac", env, RunOptions(), None, None))
+        assert folder.parent == RUNS and len(folder.name) < 200 and folder.name[0] != "."
+        folder.mkdir(parents=True)
+        assert folder.resolve().parent == RUNS.resolve()

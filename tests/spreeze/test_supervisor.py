@@ -4,58 +4,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import psutil
 import pytest
 
 from spreeze import supervisor
 from spreeze.errors import EnvironmentFault, LearnerFault, SpreezeError
-from spreeze.supervisor import MAX_ERRORS, MAX_FAILURES, PROGRESS, Supervisor, death
-from spreeze.transport.counters import BEAT, ENV_STEPS, TAKEN, Counters
-
-ROLES = ("sampler-0", "learner-critic", "learner-actor", "evaluator", "visualizer")
-
-
-class Family:
-    """A supervisor of shell commands, and a record of what it did."""
-
-    def __init__(self, commands: dict[str, str] | None = None) -> None:
-        self.commands = dict.fromkeys(ROLES, "exec sleep 60") | (commands or {})
-        self.started: list[tuple[str, int]] = []
-        self.said: list[str] = []
-        self.announced: list[str] = []
-        self.counters = Counters.create(ROLES)
-        self.supervisor = Supervisor(ROLES, self.start, self.counters, self.said.append, self.announced.append)
-
-    def start(self, role: str, incarnation: int) -> "subprocess.Popen[bytes]":
-        self.started.append((role, incarnation))
-        return subprocess.Popen(["/bin/sh", "-c", self.commands[role]])
-
-    def process(self, role: str) -> "subprocess.Popen[bytes]":
-        process = self.supervisor.children[role].process
-        assert process is not None
-        return process
-
-    def check_until(self, what: Callable[[], bool], limit_s: float = 10.0) -> None:
-        deadline = time.monotonic() + limit_s
-        while not what():
-            assert time.monotonic() < deadline
-            self.supervisor.check()
-            time.sleep(0.002)
-
-    def incarnation(self, role: str) -> int:
-        return self.supervisor.children[role].incarnation
-
-    def fail(self, role: str, traceback: str = "") -> None:
-        """Have the role report an exception, end it, and wait until that is noticed."""
-        before = self.incarnation(role)
-        if traceback:
-            self.supervisor.heard_error(role, traceback)
-        self.process(role).kill()
-        self.process(role).wait()
-        self.supervisor.children[role].failures = min(self.supervisor.children[role].failures, 1)
-        self.check_until(lambda: self.incarnation(role) > before)
+from spreeze.supervisor import MAX_ERRORS, MAX_FAILURES, PROGRESS, death
+from spreeze.transport.counters import BEAT, ENV_STEPS, TAKEN
+from tests.spreeze.supervised import ROLES, Family
 
 
 @pytest.fixture
@@ -275,7 +233,7 @@ def test_only_own_processes_are_ended(family: Family) -> None:
     [
         (0, "ended with exit code 0"),
         (3, "ended with exit code 3"),
-        (-signal.SIGSEGV, "was killed by SIGSEGV"),
+        (-signal.SIGSEGV, "was killed by SIGSEGV; its stacks are in log.txt"),
         (-signal.SIGKILL, "was killed by SIGKILL, perhaps for want of memory"),
     ],
 )

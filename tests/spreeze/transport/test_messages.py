@@ -13,8 +13,8 @@ import zmq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spreeze.stage_hub import runtime_folder
-from spreeze.transport.messages import KINDS, MAX_BYTES, Hub, Line, Message, decode, encode
+from spreeze.runtime import RuntimeFolder
+from spreeze.transport.messages import FLOOD, KINDS, MAX_BYTES, MAX_HELD, Hub, Line, Message, decode, encode
 
 PLAIN: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False) | st.text() | st.binary(),
@@ -163,9 +163,11 @@ def test_the_sockets_lie_in_a_folder_that_only_the_user_can_open(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    folder = runtime_folder()
-    assert folder.parent == tmp_path
-    assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
+    runtime = RuntimeFolder()
+    assert runtime.path.parent == tmp_path
+    assert stat.S_IMODE(os.stat(runtime.path).st_mode) == 0o700
+    runtime.close()
+    assert not runtime.path.exists()
 
 
 def test_a_runtime_folder_that_cannot_be_written_or_has_a_long_name_is_passed_over(
@@ -175,7 +177,30 @@ def test_a_runtime_folder_that_cannot_be_written_or_has_a_long_name_is_passed_ov
     deep.mkdir(parents=True)
     for place in (tmp_path / "missing", deep):
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(place))
-        folder = runtime_folder()
-        Hub(folder / "hub").close()
-        (folder / "hub").unlink(missing_ok=True)
-        folder.rmdir()
+        runtime = RuntimeFolder()
+        Hub(runtime.path / "hub").close()
+        runtime.close()
+
+
+def test_names_that_are_no_text_are_none_of_ours() -> None:
+    assert decode(msgpack.packb(["learner", "metrics", {"values": {"loss": 1.0}}])) is not None
+    assert decode(msgpack.packb(["learner", "metrics", {"values": {b"loss": 1.0}}])) is None
+
+
+def test_whoever_floods_the_orchestrator_does_not_keep_it_from_its_other_duties(hub: Hub, tmp_path: Path) -> None:
+    line, heard, begin = Line(tmp_path / "hub", "sampler-0"), 0, time.monotonic()
+    for message in hub.receive(1.0):
+        assert message.kind == "log"
+    line.send("log", text="first")
+    for _ in hub.receive(5.0):
+        line.send("log", text="one more, as soon as one was heard")
+        time.sleep(0.0005)
+        heard += 1
+    assert heard <= FLOOD and time.monotonic() - begin < 30
+    line.close()
+
+
+def test_what_is_kept_for_a_role_that_never_comes_is_bounded(hub: Hub) -> None:
+    for number in range(3 * MAX_HELD):
+        hub.send("sampler-9", "save", folder=str(number))
+    assert len(hub._held["sampler-9"]) == MAX_HELD

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spreeze.checkpoint import Checkpoints
+from spreeze.checkpoint import Checkpoints, read_manifest, seal
 from spreeze.errors import CheckpointError
 from spreeze.run_folder import load_settings
 from spreeze.viewer.weights import Acting, FileWeights, Which
@@ -23,7 +23,7 @@ def label(run: Path, which: Which = "newest") -> str:
 def change(folder: Path, **entries: object) -> None:
     """Give the manifest of a checkpoint other entries."""
     file = folder / "manifest.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | entries))
+    file.write_text(seal(read_manifest(folder) | entries))
 
 
 def newest_of(run: Path, kind: str) -> Path:

@@ -1,0 +1,40 @@
+"""Signals: raised where they come while nothing was begun, noted afterwards, and never lost."""
+
+import os
+import signal
+
+import pytest
+
+from spreeze.errors import UsageError
+from spreeze.signals import Interrupted, Signals, stoppable
+
+
+def test_a_signal_before_the_run_is_raised_where_it_comes() -> None:
+    with pytest.raises(Interrupted) as raised, stoppable():
+        os.kill(os.getpid(), signal.SIGHUP)
+        pytest.fail("it was not raised")
+    assert raised.value.number == signal.SIGHUP
+
+
+def test_whoever_swallows_it_or_calls_it_something_else_does_not_hide_it() -> None:
+    with pytest.raises(Interrupted) as raised, stoppable():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except Exception as error:
+            raise UsageError("the plug-in cannot be imported") from error
+    assert raised.value.number == signal.SIGTERM and not raised.value.begun
+
+
+def test_once_the_run_began_it_is_noted_and_an_error_stays_what_it_is() -> None:
+    with pytest.raises(UsageError), stoppable() as signals:
+        signals.at_once = False
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert signals.number == signal.SIGTERM
+        raise UsageError("no room")
+
+
+def test_handlers_that_were_there_before_are_restored() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    signals = Signals()
+    signals.close()
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
