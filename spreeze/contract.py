@@ -81,7 +81,7 @@ class Store:
     the policy's memory before the first row; wherever `is_first` is set, the initial memory counts instead.
     """
 
-    kind: Literal["replay", "queue", "dataset"]
+    kind: Literal["replay", "queue", "dataset", "kept"]
     """replay: a ring drawn at random; queue: segments taken once, in order; dataset: filled once by `load`."""
     fields: Mapping[str, Field]
     """What a step holds."""
