@@ -35,7 +35,7 @@ class HeightmapConfig:
     """Whether a U-Net refines the predictor's map."""
     motors: int = 6
     """The first actions, which are the motors'; all others are the clock's."""
-    environments: int = 64
+    environments: int = 128
     """N, environments of one sampler, instead of --envs-per-sampler: PPO's updates are made of them."""
     hidden: tuple[int, ...] = (128, 128)
     """Widths of the layers after the memory of policies, and of the critic's."""
@@ -53,7 +53,7 @@ class HeightmapConfig:
     """How far the ratio of probabilities may leave 1 with a gradient (authors: 0.2)."""
     epochs: int = 4
     """Passes over the rows of an update (authors: 2)."""
-    horizon: int = 64
+    horizon: int = 32
     """L, steps of each environment that an update of a policy takes (authors: episodes, of up to 400)."""
     mirror_weight: float = 1.0
     """Weight of the mirror loss (authors: 1)."""
