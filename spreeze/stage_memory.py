@@ -114,11 +114,7 @@ class StageMemory:
         """What `role` is told when it starts."""
         learner = role.startswith("learner")
         counters = {"fd": self.counters.memory.fd, "size": self.counters.memory.size, "roles": list(self.roles)}
-        stores = {
-            name: {"fd": m.memory.fd, "size": m.memory.size}
-            | m.layout.extent
-            for name, m in self.stores.items()
-        }
+        stores = {name: {"fd": m.memory.fd, "size": m.memory.size} | m.layout.extent for name, m in self.stores.items()}
         return RoleSpec(
             role=role,
             incarnation=incarnation,

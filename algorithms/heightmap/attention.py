@@ -20,7 +20,11 @@ class WindowMemory(nn.Module):
         self.inputs, self.window, self.features = inputs, window, width
         self.into = nn.Linear(inputs, width)
         self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.asks, self.holds, self.joins = nn.Linear(width, width), nn.Linear(width, 2 * width), nn.Linear(width, width)
+        self.asks, self.holds, self.joins = (
+            nn.Linear(width, width),
+            nn.Linear(width, 2 * width),
+            nn.Linear(width, width),
+        )
         self.distance = nn.Parameter(torch.zeros(HEADS, window))
         self.last = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
 

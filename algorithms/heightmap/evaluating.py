@@ -8,8 +8,16 @@ from torch import Tensor
 
 from spreeze.algorithms.heightmap.policy import WalkingPolicy
 from spreeze.algorithms.heightmap.predicting import CM, edges
-from spreeze.contract import Evaluation, EvaluationSetup, Recurrent, Source, SourceSetup, Step
-from spreeze.contract import environment_source, episode_evaluation
+from spreeze.contract import (
+    Evaluation,
+    EvaluationSetup,
+    Recurrent,
+    Source,
+    SourceSetup,
+    Step,
+    environment_source,
+    episode_evaluation,
+)
 
 MakeEnvs = Callable[[int, int], Any]
 

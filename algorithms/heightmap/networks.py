@@ -138,5 +138,3 @@ class PrivilegedCritic(nn.Module):
     def linears(self) -> list[nn.Linear]:
         """The layers of `raw`."""
         return [*linears(self.body), self.value.linear]
-
-

@@ -4,6 +4,8 @@ Shapes: L steps, B streams, X cells of a map, F features. All predictors are cau
 history as for one step after the other.
 """
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
@@ -72,7 +74,7 @@ class Refiner(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         sizes = (1, *CHANNELS)
-        pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
+        pairs = list(pairwise(sizes))
         self.down = nn.ModuleList(twice(before, after) for before, after in pairs)
         self.up = nn.ModuleList(twice(after + before, before) for before, after in reversed(pairs[1:]))
         self.last = nn.Conv1d(CHANNELS[0], 1, 1)

@@ -76,4 +76,6 @@ def stages(spaces: contract.EnvironmentSpec, config: KeepingConfig, batch_size: 
     return [collect, fit]
 
 
-ALGORITHM = contract.Algorithm("a stage that keeps its store", "a toy", KeepingConfig, stages, contract.Range(32, 1, 64))
+ALGORITHM = contract.Algorithm(
+    "a stage that keeps its store", "a toy", KeepingConfig, stages, contract.Range(32, 1, 64)
+)

@@ -28,7 +28,13 @@ def play(
 ) -> dict[str, Any]:
     """Run `algo` on `env`, each with its options, in a fresh folder; return the summary."""
     fixed = {"visualize": "none", "samplers": 1, "evaluate_every": 1000.0}
-    data = {"algo": algo, "env": env, "run": fixed | run, "algorithm": algorithm or {}, "environment": environment or {}}
+    data = {
+        "algo": algo,
+        "env": env,
+        "run": fixed | run,
+        "algorithm": algorithm or {},
+        "environment": environment or {},
+    }
     return _execute(folder, Settings.from_data(data), resume=False)
 
 

@@ -106,7 +106,9 @@ def test_all_stages_in_processes(tmp_path: Path) -> None:
     check_run(tmp_path, play(tmp_path, ALGO, ENV, **OPTIONS))
 
 
-@pytest.mark.parametrize(("name", "kind"), [("blind", "lstm"), ("modulator", "lstm"), ("closed", "lstm"), ("closed", "transformer")])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("blind", "lstm"), ("modulator", "lstm"), ("closed", "lstm"), ("closed", "transformer")]
+)
 def test_an_exported_policy_is_that_of_the_stage(name: str, kind: str) -> None:
     stage = stages(predictor=kind)[NAMES.index(name)]
     with torch.random.fork_rng():
