@@ -42,7 +42,7 @@ class NoMemory(nn.Module):
 
 
 class Pieces:
-    """Streams (L, B, ...) cut where episodes begin: K pieces side by side, for which a unit is called once, not L times."""
+    """Streams (L, B, ...) cut where episodes begin: K pieces side by side, so that one call of a unit is enough."""
 
     def __init__(self, is_first: Tensor) -> None:
         self.length, self.streams = is_first.shape
