@@ -19,6 +19,7 @@ from spreeze.export import TOLERANCE, differences, export
 from spreeze.signals import Interrupted
 from spreeze.stages import build_policy
 from tests.algorithms.heightmap.scene import ENV, SMALL, spec, stages
+from tests.contract import playing
 from tests.contract.playing import checkpoint, play, resume, tensors
 
 ALGO = "heightmap"
@@ -102,7 +103,8 @@ def test_a_run_interrupted_in_every_stage_ends_as_one_that_was_not(
     assert [name for name, array in one.items() if not np.array_equal(array, other[name])] == []
 
 
-def test_all_stages_in_processes(tmp_path: Path) -> None:
+def test_all_stages_in_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(playing, "LIMIT_S", 300.0)  # Five stages start fifteen roles.
     check_run(tmp_path, play(tmp_path, ALGO, ENV, **OPTIONS))
 
 
