@@ -69,4 +69,4 @@ class WindowMemory(nn.Module):
     @staticmethod
     def _heads(values: Tensor) -> Tensor:
         """(B, heads, T, width / heads) of (B, T, width)."""
-        return values.unflatten(-1, (HEADS, -1)).transpose(1, 2)
+        return values.reshape(*values.shape[:-1], HEADS, values.shape[-1] // HEADS).transpose(1, 2)
