@@ -81,8 +81,9 @@ class Store:
     the policy's memory before the first row; wherever `is_first` is set, the initial memory counts instead.
     """
 
-    kind: Literal["replay", "queue", "dataset"]
-    """replay: a ring drawn at random; queue: segments taken once, in order; dataset: filled once by `load`."""
+    kind: Literal["replay", "queue", "dataset", "kept"]
+    """replay: a ring drawn at random; queue: segments taken once, in order; dataset: filled once by `load`; kept: what
+    the store of that name held when the stage before ended, its fields, segment and head declared alike."""
     fields: Mapping[str, Field]
     """What a step holds."""
     capacity: int = 1_000_000
@@ -95,6 +96,11 @@ class Store:
     """N, parallel streams of one lane; None: the environments of one sampler."""
     load: Callable[[], Iterable[Mapping[str, np.ndarray]]] | None = None
     """For a dataset: its episodes, each {field: (T, ...)} with T + 1 observations."""
+
+    @property
+    def written(self) -> bool:
+        """Whether sources fill it."""
+        return self.kind in ("replay", "queue")
 
 
 @dataclass(frozen=True)

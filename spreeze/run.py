@@ -7,8 +7,9 @@ every role --metrics, errors: ZMQ--> orchestrator --stop, save: ZMQ--> every rol
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from spreeze import registry, run_folder
 from spreeze.checkpoint import Checkpoint, Checkpoints
@@ -61,7 +62,8 @@ def execute(
             check_inherited(inherited_file(folder))
         for index in range(first, len(stages)):
             own = settings_of(index, settings, spec, checkpoint, journal, signals)
-            memory = allocate(own, spec, index, checkpoint)
+            holder = checkpoint or left_by(folder, index, stages, journal.say)
+            memory = allocate(own, spec, index, checkpoint, holder)
             run_stage(StageHub(folder, memory, journal, checkpoint), checkpoint, status, signals)
             checkpoint = None
             if ended_early(journal, settings, [stage.name for stage in stages[index + 1 :]]):
@@ -119,10 +121,43 @@ def settings_of(
     return settings.replace(**options)
 
 
-def allocate(settings: Settings, spec: EnvironmentSpec, index: int, checkpoint: Checkpoint | None) -> StageMemory:
-    """The memory of one stage, filled from the checkpoint if there is one."""
+def left_by(folder: Path, index: int, stages: Sequence[Stage], say: Callable[[str], None]) -> Checkpoint | None:
+    """The last checkpoint of the stage before `index`, if that stage keeps one of its stores.
+
+    Raises:
+        CheckpointError: it is not there, or does not hold such a store.
+    """
+    kept = kept_stores(stages[index])
+    if not kept:
+        return None
+    found = newest_checkpoint(folder, say)
+    if found is None or found.manifest["stage"] != index - 1 or kept - found.manifest["stores"].keys():
+        raise CheckpointError(
+            f"stage '{stages[index].name}' begins with the stores {', '.join(sorted(kept))} of the stage before it, "
+            f"and {folder} holds no checkpoint of theirs"
+        )
+    return found
+
+
+def kept_stores(stage: Stage) -> set[str]:
+    """The stores that a stage takes over."""
+    return {name for name, store in stage.stores.items() if store.kind == "kept"}
+
+
+def allocate(
+    settings: Settings,
+    spec: EnvironmentSpec,
+    index: int,
+    checkpoint: Checkpoint | None,
+    holder: Checkpoint | None = None,
+) -> StageMemory:
+    """The memory of one stage, filled from its checkpoint if there is one; `holder` is that which has kept stores."""
     stage = build_stages(settings, spec)[index]
-    memory = StageMemory(settings, spec, stage, index, stage_sizes(settings, stage, checkpoint))
+    stores: Mapping[str, Any] = holder.manifest["stores"] if holder else {}
+    memory = StageMemory(settings, spec, stage, index, stage_sizes(settings, stage, checkpoint), stores)
+    if checkpoint is None and holder is not None:
+        kept = {name: stores[name] for name in kept_stores(stage)}
+        restore(holder.folder.parent / "stores", memory.stores, kept)
     if checkpoint is not None:
         restore(checkpoint.folder.parent / "stores", memory.stores, checkpoint.manifest["stores"])
         restore_counters(memory, checkpoint.manifest["counters"])

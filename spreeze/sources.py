@@ -115,7 +115,7 @@ class EnvironmentSource:
     """Steps N environments with the stage's policy into the stage's one store that is filled by sampling."""
 
     def __init__(self, setup: SourceSetup) -> None:
-        [(self._name, self._store)] = [(n, s) for n, s in setup.stores.items() if s.kind != "dataset"]
+        [(self._name, self._store)] = [(n, s) for n, s in setup.stores.items() if s.written]
         self._steps = self._store.segment or setup.block_steps
         self._rollout = Rollout(setup.make_envs(setup.streams, setup.seed), setup.policy)
         self._log = EpisodeLog(setup.streams)

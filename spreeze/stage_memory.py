@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,17 @@ SPARE_BYTES = 512 << 20
 class StageMemory:
     """Counters, stores, weight channels and the exchange of a split learner."""
 
-    def __init__(self, settings: Settings, spec: EnvironmentSpec, stage: Stage, index: int, sizes: Sizes) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        spec: EnvironmentSpec,
+        stage: Stage,
+        index: int,
+        sizes: Sizes,
+        saved: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Allocate it; `saved` are the stores of the checkpoint from which kept ones will be filled."""
+        self._saved = saved or {}
         self.settings, self.environment, self.stage, self.index, self.sizes = settings, spec, stage, index, sizes
         episodes = {name: list(store.load()) for name, store in stage.stores.items() if store.load is not None}
         layouts = {name: self._layout(name, episodes.get(name)) for name in stage.stores}
@@ -56,6 +67,9 @@ class StageMemory:
 
     def _layout(self, name: str, episodes: Sequence[Mapping[str, Any]] | None) -> StoreLayout:
         store = self.stage.stores[name]
+        if store.kind == "kept" and name in self._saved:
+            extent = self._saved[name]["layout"]
+            return replace(StoreLayout.of(store, extent["lanes"], extent["streams"]), **extent)
         if episodes is None:
             return StoreLayout.of(store, self.sizes.samplers, self.sizes.envs_per_sampler)
         return dataset_layout(StoreLayout.of(store, 1, 1), sum(len(e["observation"]) for e in episodes))
@@ -100,11 +114,7 @@ class StageMemory:
         """What `role` is told when it starts."""
         learner = role.startswith("learner")
         counters = {"fd": self.counters.memory.fd, "size": self.counters.memory.size, "roles": list(self.roles)}
-        stores = {
-            name: {"fd": m.memory.fd, "size": m.memory.size}
-            | {size: getattr(m.layout, size) for size in ("lanes", "steps", "streams")}
-            for name, m in self.stores.items()
-        }
+        stores = {name: {"fd": m.memory.fd, "size": m.memory.size} | m.layout.extent for name, m in self.stores.items()}
         return RoleSpec(
             role=role,
             incarnation=incarnation,

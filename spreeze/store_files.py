@@ -74,7 +74,7 @@ class StoreFiles:
         if heads:
             files.append(self._write_bytes(f"{name}-heads", heads))
         words[:, RESERVE] = memory.words[:, RESERVE]  # what was overwritten in the meantime is in no file
-        return {"words": words.tolist(), "files": files}
+        return {"words": words.tolist(), "files": files, "layout": memory.layout.extent}
 
     def _write(self, name: str, memory: StoreMemory, lane: int, begin: int, end: int) -> dict[str, Any]:
         slots = np.arange(begin, end) % memory.layout.steps

@@ -77,6 +77,8 @@ class PPOPart:
         self.generator = torch.Generator().manual_seed(seed)
         self.taken = torch.zeros((), dtype=torch.int64)
         self.finished = False
+        self.told: tuple[str, ...] = TOLD
+        self.memories = int(bool(config.memory))
 
     def update(self, batches: Mapping[str, Batch]) -> Metrics:
         """Epochs over one segment of every stream, then what was seen enters the normalisation."""
@@ -84,9 +86,7 @@ class PPOPart:
         self._anneal(batch["valid"])
         rollout, metrics = self.rollout(batch)
         told = self._descend(rollout)
-        seen = self.actor.observations.seen(batch["observation"])
-        if self.actor.normalises:
-            self.actor.normaliser.see(seen[batch["valid"].bool()])
+        self.see(batch["observation"][batch["valid"].bool()])
         self.actor.version += 1
         return {**metrics, **told}
 
@@ -95,6 +95,11 @@ class PPOPart:
         for group in self.optimizer.param_groups:
             group["lr"] = annealed(self.config.learning_rate, int(self.taken), self.config.anneal)
         self.taken += int(valid.sum())
+
+    def see(self, stored: Tensor) -> None:
+        """Let the stored observations (R, ...) of an update enter the normalisation."""
+        if self.actor.normalises:
+            self.actor.normaliser.see(self.actor.observations.seen(stored))
 
     @torch.no_grad()
     def rollout(self, batch: Batch) -> tuple[Rollout, Metrics]:
@@ -120,7 +125,7 @@ class PPOPart:
             valid=valid,
             state=self._memory_of(batch),
         )
-        return rows if self._memory else rows.memoryless(), told
+        return rows if self.memories else rows.memoryless(), told
 
     def loss(self, rows: Rollout) -> tuple[Tensor, dict[str, Tensor]]:
         """-E[min(r A, clip(r) A)] (equation 7) + value_weight E[(V - target)^2] / 2 - entropy_weight E[entropy]."""
@@ -141,13 +146,13 @@ class PPOPart:
             self.native.begin(rollout.memoryless_fields())
         for _ in range(self.config.epochs):
             told += [self._step(rollout, chosen) for chosen in self._minibatches(rollout)]
-            divergence = told[-1][TOLD.index("policy/divergence")]
+            divergence = told[-1][self.told.index("policy/divergence")]
             if self.config.target_kl is not None and divergence > 1.5 * self.config.target_kl:
                 break
-        return dict(zip(TOLD, torch.stack(told).mean(0), strict=True))
+        return dict(zip(self.told, torch.stack(told).mean(0), strict=True))
 
     def _step(self, rollout: Rollout, chosen: Tensor) -> Tensor:
-        """Learn from the columns `chosen`; what is told of them, as `TOLD` names it."""
+        """Learn from the columns `chosen`; what is told of them, as `self.told` names it."""
         if self.native is not None:
             return self.native.learn(chosen)
         loss, told = self.loss(rollout.columns(chosen))
@@ -155,7 +160,7 @@ class PPOPart:
         loss.backward()
         nn.utils.clip_grad_norm_(self.weights, self.config.max_gradient_norm, foreach=True)
         self.optimizer.step()
-        return torch.stack([told[name] for name in TOLD])
+        return torch.stack([told[name] for name in self.told])
 
     def _minibatches(self, rollout: Rollout) -> Iterator[Tensor]:
         """Columns in a new order, in parts of about `batch_size` rows that differ by at most one column."""
@@ -173,12 +178,8 @@ class PPOPart:
         scale = self.critic.value
         return scale.value(self.critic.raw(features)[..., 0]), scale.value(self.critic.raw(last[0])[..., 0])
 
-    @property
-    def _memory(self) -> bool:
-        return bool(self.config.memory)
-
     def _memory_of(self, batch: Batch) -> Recurrent:
-        return (batch["state0"],) if self._memory else ()
+        return tuple(batch[f"state{index}"] for index in range(self.memories))
 
     def publish(self) -> Mapping[str, Mapping[str, Tensor]]:
         """The actor, its normalisation included."""

@@ -65,8 +65,8 @@ class Sampler:
             self.stage, self.fresh.modules, context.seed(1, context.counters.env_steps)
         )
         self.source = build_source(context, self.policy, self.fresh.modules)
-        lane, stores = context.spec.index, context.stores.items()
-        self.writers = {n: LaneWriter(m, lane) for n, m in stores if m.layout.kind != "dataset"}
+        written = {name for name, store in self.stage.stores.items() if store.written}
+        self.writers = {n: LaneWriter(m, context.spec.index) for n, m in context.stores.items() if n in written}
         self.pace = build_pace(context)
         self._report, self._episodes = Every(REPORT_EVERY_S), list[tuple[float, int]]()
 

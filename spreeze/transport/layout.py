@@ -48,6 +48,11 @@ class StoreLayout:
         return cls(store.kind, row_dtype(store.fields), head, lanes, steps, streams, store.segment)
 
     @property
+    def extent(self) -> dict[str, int]:
+        """What follows from the sizes of a run rather than from what is declared."""
+        return {"lanes": self.lanes, "steps": self.steps, "streams": self.streams}
+
+    @property
     def segments(self) -> int:
         """Segments that one lane holds; 0 for a store without segments."""
         return self.steps // (self.segment + 1) if self.segment else 0

@@ -44,6 +44,8 @@ def obstacle(settings: Settings, stage: Stage) -> str:
         return "a serial run has one size"
     if any(store.kind == "queue" for store in stage.stores.values()):
         return "the sizes of a stage that takes from a queue are part of its algorithm"
+    if any(store.kind == "kept" for store in stage.stores.values()):
+        return "a trial has nothing of what the stage before keeps"
     if stage.make_source is None and stage.until == Until():
         return "nobody knows how long it takes"
     if not free_options(settings, stage):

@@ -28,7 +28,7 @@ from spreeze.contract import (
 from spreeze.errors import UnsupportedSpace
 from spreeze.learning import Batches, draws_of, to_tensors
 from spreeze.roles.learner import load_part, save_part
-from spreeze.spaces import action_field
+from spreeze.spaces import action_field, in_one_array, observation_field
 from spreeze.stages import build_modules, build_policy
 from spreeze.transport.lane import LaneWriter, fill
 from spreeze.transport.layout import StoreLayout, StoreMemory
@@ -55,7 +55,7 @@ SPECS = (
     EnvironmentSpec(OBSERVATION, Discrete(3)),
 )
 """An algorithm must serve at least one of them, unless it is made for environments of one kind."""
-PARTICULAR = {"alip_walker": "alip/test_walker.py"}
+PARTICULAR = {"alip_walker": "alip/test_walker.py", "heightmap": "heightmap/test_contract.py"}
 """Those that are, and where they are tested."""
 
 Arrays = Mapping[str, np.ndarray]
@@ -142,7 +142,8 @@ class Learning:
 def first_step(spec: EnvironmentSpec) -> Step:
     field = action_field(spec.action)
     action = np.zeros((STREAMS, *field.shape), field.dtype)
-    observation = np.stack([spec.observation.sample() for _ in range(STREAMS)])
+    sampled = [in_one_array(spec.observation, spec.observation.sample()) for _ in range(STREAMS)]
+    observation = np.stack([np.asarray(one, observation_field(spec.observation).dtype) for one in sampled])
     return Step(*map(torch.from_numpy, (observation, action, np.zeros(STREAMS, np.float32), np.ones(STREAMS, bool))))
 
 

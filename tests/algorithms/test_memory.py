@@ -1,8 +1,11 @@
 """Memories: equal to a plain unrolling, and blind to what came before an episode."""
 
+import pytest
 import torch
 
-from spreeze.algorithms._memory import GRUMemory, NoMemory, memory_of
+from spreeze.algorithms._memory import GRUMemory, LSTMMemory, NoMemory, memory_of
+
+every_unit = pytest.mark.parametrize("kind", [GRUMemory, LSTMMemory])
 
 
 def test_without_units_features_are_what_is_seen() -> None:
@@ -14,9 +17,15 @@ def test_without_units_features_are_what_is_seen() -> None:
     assert state == ()
 
 
-def test_an_episode_begins_without_memory_and_segments_go_on_where_others_ended() -> None:
-    memory = memory_of(3, 5)
-    assert isinstance(memory, GRUMemory)
+def test_with_units_a_gated_unit_remembers() -> None:
+    assert isinstance(memory_of(3, 5), GRUMemory)
+
+
+@every_unit
+def test_an_episode_begins_without_memory_and_segments_go_on_where_others_ended(
+    kind: type[GRUMemory] | type[LSTMMemory],
+) -> None:
+    memory = kind(3, 5)
     seen, never = torch.randn(8, 2, 3), torch.zeros(8, 2, dtype=torch.bool)
     whole, end = memory(seen, never, memory.initial_state(2))
     assert whole.shape == (8, 2, memory.features)
@@ -33,8 +42,9 @@ def test_an_episode_begins_without_memory_and_segments_go_on_where_others_ended(
     torch.testing.assert_close(broken[:, 0], whole[:, 0])
 
 
-def test_single_steps_are_those_of_a_whole_segment() -> None:
-    memory = memory_of(3, 5)
+@every_unit
+def test_single_steps_are_those_of_a_whole_segment(kind: type[GRUMemory] | type[LSTMMemory]) -> None:
+    memory = kind(3, 5)
     seen, begins = torch.randn(6, 2, 3), torch.zeros(6, 2, dtype=torch.bool)
     begins[3, 1] = True
     whole, end = memory(seen, begins, memory.initial_state(2))

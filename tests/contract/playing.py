@@ -18,10 +18,23 @@ LIMIT_S = 90.0
 """A run that takes longer hangs, and is interrupted."""
 
 
-def play(folder: Path, algo: str, env: str, algorithm: Mapping[str, Any] | None = None, **run: Any) -> dict[str, Any]:
-    """Run `algo` on `env` in a fresh folder; return the summary."""
+def play(
+    folder: Path,
+    algo: str,
+    env: str,
+    algorithm: Mapping[str, Any] | None = None,
+    environment: Mapping[str, Any] | None = None,
+    **run: Any,
+) -> dict[str, Any]:
+    """Run `algo` on `env`, each with its options, in a fresh folder; return the summary."""
     fixed = {"visualize": "none", "samplers": 1, "evaluate_every": 1000.0}
-    data = {"algo": algo, "env": env, "run": fixed | run, "algorithm": algorithm or {}}
+    data = {
+        "algo": algo,
+        "env": env,
+        "run": fixed | run,
+        "algorithm": algorithm or {},
+        "environment": environment or {},
+    }
     return _execute(folder, Settings.from_data(data), resume=False)
 
 

@@ -1,6 +1,9 @@
-"""Five kinds of learning through one contract, each in processes and in one process."""
+"""Six kinds of learning through one contract, each in processes and in one process."""
 
+import json
+import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +11,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from spreeze.errors import UsageError
+from spreeze.contract import Stage, Store
+from spreeze.errors import CheckpointError, UsageError
+from spreeze.run import left_by
+from spreeze.transport.layout import row_dtype
 from tests.contract.environments import GOAL, MOTION, PUSH
+from tests.contract.keeping import LENGTH, ROW
 from tests.contract.on_policy import OnPolicyConfig
-from tests.contract.playing import play, tensors
+from tests.contract.playing import play, resume, tensors
 
 Arrays = Mapping[str, np.ndarray]
 Check = Callable[[Arrays, Mapping[str, Any]], None]
@@ -67,6 +74,14 @@ def check_two_stages(found: Arrays, summary: Mapping[str, Any]) -> None:
     assert mean_return(summary) > -0.01
 
 
+def check_keeping(found: Arrays, summary: Mapping[str, Any]) -> None:
+    np.testing.assert_allclose(found["bundle-goal/weight"], [GOAL], atol=0.02)
+    assert found["part-fitting/record/kept_action"] > 0.9, "the kept rows are those of random actions"
+    assert found["part-fitting/record/own_action"] < 0.9, "its own rows are those of its policy"
+    assert found["part-fitting/record/kept_rows"] == 8 * LENGTH
+    assert [stage["name"] for stage in summary["stages"]] == ["collect", "fit"]
+
+
 def check_split(found: Arrays, summary: Mapping[str, Any]) -> None:
     np.testing.assert_allclose(found["bundle-left/weight"], MOTION, atol=0.01)
     np.testing.assert_allclose(found["bundle-right/weight"][:, 0], PUSH, atol=0.01)
@@ -78,6 +93,7 @@ TOYS: dict[str, tuple[str, Check]] = {
     "meta_learning": ("FAMILY", check_meta_learning),
     "on_policy": ("LINE", check_on_policy),
     "two_stages": ("LINE", check_two_stages),
+    "keeping": ("LINE", check_keeping),
     "split": ("LINE", check_split),
 }
 
@@ -115,6 +131,34 @@ def test_what_every_stage_published_last_is_kept(tmp_path: Path) -> None:
     play_toy(tmp_path, "two_stages", serial=True)
     kept = load_file(tmp_path / "checkpoints" / "inherited.safetensors")
     assert kept.keys() == {"teacher/weight", "student/weight"}
+
+
+def stored_rows(folder: Path) -> tuple[np.ndarray, list[list[int]]]:
+    """What a checkpoint's only file of the store `rows` holds, and the store's cursors."""
+    store = json.loads((folder / "manifest.json").read_text())["stores"]["rows"]
+    [file] = store["files"]
+    return np.fromfile(folder.parent / "stores" / file["file"], row_dtype(ROW)), store["words"]
+
+
+def test_what_a_stage_keeps_is_there_to_the_bit_also_after_a_resume(tmp_path: Path) -> None:
+    play_toy(tmp_path, "keeping", serial=True)
+    [first, second] = sorted((tmp_path / "checkpoints").glob("checkpoint-*"))
+    (rows, words), (kept, kept_words) = map(stored_rows, (first, second))
+    assert kept_words == words
+    for name in ROW:
+        np.testing.assert_array_equal(kept[name], rows[name])
+    shutil.rmtree(second)
+    summary = resume(tmp_path)
+    assert summary["exit_reason"] == "finished"
+    check_keeping(tensors(tmp_path, "*-*"), summary)
+
+
+def test_a_stage_is_refused_whose_kept_store_is_gone(tmp_path: Path) -> None:
+    stages = [Stage(name, {}, {}, None, lambda setup: {}) for name in ("first", "second")]
+    assert left_by(tmp_path, 1, stages, lambda text: None) is None, "it keeps nothing"
+    stages[1] = replace(stages[1], stores={"rows": Store("kept", {})})
+    with pytest.raises(CheckpointError, match="'second' begins with the stores rows of the stage before it"):
+        left_by(tmp_path, 1, stages, lambda text: None)
 
 
 @pytest.mark.parametrize(

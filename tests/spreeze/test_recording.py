@@ -30,7 +30,7 @@ SERIAL: dict[str, Any] = {"serial": True, "envs_per_sampler": 4, "batch_size": 1
 def test_a_replay_that_a_source_of_its_own_filled_is_no_logged_data(tmp_path: Path) -> None:
     world = "tests.algorithms.micro.line_world:ENVIRONMENT"
     small = {"hidden": [8], "dynamics_hidden": [8], "dynamics_epochs": 1, "updates": 5, "rollout_batch": 10}
-    options = {"serial": True, "batch_size": 16, "evaluation_episodes": 1}
+    options: dict[str, Any] = {"serial": True, "batch_size": 16, "evaluation_episodes": 1}
     play(tmp_path / "run", "micro", world, small | {"cache": False}, **options)
     with pytest.raises(UsageError, match="a source of micro's own, which may have imagined it"):
         record(tmp_path / "set", kind="medium-replay", env=None, run=str(tmp_path / "run"), minimum=0.0, maximum=1e3)
