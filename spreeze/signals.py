@@ -2,9 +2,12 @@
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+HEARD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(Exception):
@@ -36,13 +39,15 @@ def stoppable() -> Iterator["Signals"]:
 class Signals:
     """The first SIGINT, SIGTERM or SIGHUP is noted; a second one ends the process at once, and its children with it.
 
-    While `at_once`, as before there is anything to save, the first one is raised where it comes.
+    While `at_once`, as before there is anything to save, the first one is raised where it comes. Python gives signals to
+    its main thread alone: in another one nothing is heard.
     """
 
     def __init__(self, at_once: bool = False) -> None:
         self.number: int | None = None
         self.at_once = at_once
-        self._before = {n: signal.signal(n, self._hear) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        heard = HEARD if threading.current_thread() is threading.main_thread() else ()
+        self._before = {number: signal.signal(number, self._hear) for number in heard}
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         if self.number is not None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 
 import pytest
 
@@ -38,3 +39,17 @@ def test_handlers_that_were_there_before_are_restored() -> None:
     signals = Signals()
     signals.close()
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+
+
+def test_another_thread_hears_nothing_and_leaves_the_handlers_alone() -> None:
+    before, found = signal.getsignal(signal.SIGINT), list[int | None]()
+
+    def work() -> None:
+        with stoppable() as signals:
+            found.append(signals.number)
+            assert signal.getsignal(signal.SIGINT) is before
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [None] and signal.getsignal(signal.SIGINT) is before
