@@ -39,8 +39,8 @@ def stoppable() -> Iterator["Signals"]:
 class Signals:
     """The first SIGINT, SIGTERM or SIGHUP is noted; a second one ends the process at once, and its children with it.
 
-    While `at_once`, as before there is anything to save, the first one is raised where it comes. Python gives signals to
-    its main thread alone: in another one nothing is heard.
+    While `at_once`, as before there is anything to save, the first one is raised where it comes. In a thread that is not
+    the main one nothing is heard: Python gives signals to that alone.
     """
 
     def __init__(self, at_once: bool = False) -> None:
