@@ -39,8 +39,8 @@ def stoppable() -> Iterator["Signals"]:
 class Signals:
     """The first SIGINT, SIGTERM or SIGHUP is noted; a second one ends the process at once, and its children with it.
 
-    While `at_once`, as before there is anything to save, the first one is raised where it comes. In a thread that is not
-    the main one nothing is heard: Python gives signals to that alone.
+    While `at_once`, as before there is anything to save, the first one is raised where it comes.
+    Outside the main thread, to which alone Python gives signals, nothing is heard.
     """
 
     def __init__(self, at_once: bool = False) -> None:
