@@ -1,7 +1,5 @@
 """What runs left behind that were killed, or whose machine crashed: found, and removed on request."""
 
-import fcntl
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -9,7 +7,7 @@ from pathlib import Path
 
 from spreeze.cache import cache_folder
 from spreeze.run_folder import RUNS
-from spreeze.runtime import left_behind, places
+from spreeze.runtime import is_held, left_behind, places
 
 UNFINISHED = (
     "checkpoints/.checkpoint-*",
@@ -35,16 +33,8 @@ def leftovers(runs: Path = RUNS) -> list[Path]:
 
 def is_running(folder: Path) -> bool:
     """Whether a process holds a run folder."""
-    try:
-        lock = os.open(folder / ".lock", os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(lock)
+    with suppress(OSError):
+        return is_held(folder / ".lock")
     return False
 
 

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -44,13 +45,14 @@ def left_behind(base: Path) -> Iterator[Path]:
         with suppress(OSError):
             about = folder.stat(follow_symlinks=False)
             lives = Path("/proc", pid).exists() and time.time() - about.st_mtime < YOUNG_S
-            if pid.isdecimal() and about.st_uid == os.getuid() and not lives and not is_held(folder):
+            ours = pid.isdecimal() and about.st_uid == os.getuid() and stat.S_ISDIR(about.st_mode)
+            if ours and not lives and not is_held(folder):
                 yield folder
 
 
-def is_held(folder: Path) -> bool:
-    """Whether a living process holds a folder, in whatever container."""
-    descriptor = _open(folder)
+def is_held(path: Path) -> bool:
+    """Whether a living process holds a folder or file, in whatever container; raises OSError if there is none."""
+    descriptor = _open(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -60,5 +62,5 @@ def is_held(folder: Path) -> bool:
     return False
 
 
-def _open(folder: Path) -> int:
-    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

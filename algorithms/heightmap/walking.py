@@ -55,7 +55,7 @@ class WalkingPart(PPOPart):
     def loss(self, rows: Rollout) -> tuple[Tensor, dict[str, Tensor]]:
         """PPO's loss and `mirror_weight` times the mirror loss of some of the streams."""
         loss, told = super().loss(rows)
-        mirror = torch.zeros(())
+        mirror = loss.new_zeros(())
         if self.mirror_weight:
             some = slice(0, max(round(self.mirror_share * rows.size[1]), 1))
             mirror = mirror_loss(self.actor, rows.given[:, some], rows.is_first[:, some])

@@ -190,9 +190,9 @@ class PPOPart:
         return part_state(self.owns, {"optimizer": self.optimizer}, self.generator) | {"taken": self.taken}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Restore what `state` returned."""
+        """Restore what `state` returned; those of versions without `taken` begin to anneal anew."""
         load_part_state(state, self.owns, {"optimizer": self.optimizer}, self.generator)
-        self.taken = state["taken"].clone()
+        self.taken = state.get("taken", self.taken).clone()
 
 
 def annealed(rate: float, taken: int, steps: int) -> float:
