@@ -33,12 +33,12 @@ def trained(name: str, environment: str, label: str, seed: int, steps: int = 0, 
     return Row(f"{name}-{environment}-{seed}", command, environment, label, seed, minutes)
 
 
-def walker(environment: str, seed: int) -> Row:
+def walker(name: str, environment: str, seed: int, *conditions: str) -> Row:
     """Return the ALIP walker, which is only evaluated."""
-    run = ("--algo", "alip_walker", "--env", environment, "--tune", "off", "--evaluation-episodes", "200")
+    run = ("--algo", "alip_walker", "--env", environment, *conditions, "--tune", "off", "--evaluation-episodes", "200")
     options = (*run, "--visualize", "none", "--seed", "{seed}", "--out", "{out}")
     command = ("{python}", "-m", "spreeze", "run", *options)
-    return Row(f"alip-walker-{environment}-{seed}", command, environment, "ALIP walker", seed, 3.0)
+    return Row(f"{name}-{environment}-{seed}", command, environment, "ALIP walker", seed, 3.0)
 
 
 ROWS: tuple[Row, ...] = tuple(
@@ -46,7 +46,8 @@ ROWS: tuple[Row, ...] = tuple(
     for seed in SEEDS
     for robot, plans in PLANNING.items()
     for row in (
-        walker(plans, seed),
+        walker("alip-walker", plans, seed),
+        walker("tough-walker", plans, seed, *SLOPES, *PUSHES),
         trained("alip", plans, "ALIP planner", seed),
         trained("tough", plans, "ALIP planner, disturbed", seed, STEPS[robot], *SLOPES, *PUSHES),
         trained("tough", f"{robot}-joints", "end to end, disturbed", seed, END_TO_END, *SLOPES, *PUSHES, *OWN),

@@ -84,6 +84,12 @@ def test_a_link_to_somewhere_else_is_left_alone(base: Path) -> None:
     assert precious.exists()
 
 
+def test_a_file_of_such_a_name_is_somebody_s_and_left_alone(base: Path) -> None:
+    file = base / f"spreeze-{dead_pid()}-notes"
+    file.write_text("mine")
+    assert list(left_behind(base)) == [] and file.exists()
+
+
 def test_unfinished_things_of_idle_runs_are_found_and_those_of_running_ones_are_not(base: Path) -> None:
     for name in ("idle", "running"):
         with claim(base / "runs" / name, fresh=True) as run:
