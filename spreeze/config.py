@@ -44,7 +44,8 @@ class RunOptions:
     envs_per_sampler: int | Auto = "auto"
     """Environments that one sampler steps together."""
     learner_cores: int | Auto = "auto"
-    """Cores of the learner, which has a thread on each; samplers share all but the first if no other ones are left."""
+    """Cores of the learner, which has a thread on each; samplers share all but the first, or all with a queue,
+    if no other ones are left."""
     batch_size: int | Auto = "auto"
     """Rows of one update."""
     updates_per_call: int | Auto = "auto"

@@ -28,7 +28,7 @@ class Sizes:
     replay_ratio: float | None
     learner_cores: tuple[int, ...]
     sampler_cores: tuple[int, ...]
-    """Those without the learner if there is one for each sampler; else all but the first."""
+    """Those without the learner if there is one for each sampler; else all but the first, or with a queue all."""
     updates_per_call: int = 1
     """K, updates that the learner makes in a row."""
 
@@ -62,7 +62,6 @@ def sizes(settings: Settings, algorithm: Algorithm, stage: Stage) -> Sizes:
         raise UsageError("--samplers and --envs-per-sampler must be at least 1")
     batch = batch_size(settings, algorithm)
     learner = learner_cores(run.learner_cores, stage, cores)
-    free = cores[len(learner) :]
     return Sizes(
         samplers=1 if run.serial else samplers,
         envs_per_sampler=envs,
@@ -70,7 +69,7 @@ def sizes(settings: Settings, algorithm: Algorithm, stage: Stage) -> Sizes:
         batch_size=batch,
         replay_ratio=ratio,
         learner_cores=learner,
-        sampler_cores=free if len(free) >= samplers else cores[1:] or cores,
+        sampler_cores=sampler_cores(stage, cores, learner, samplers),
         updates_per_call=updates_per_call(run.updates_per_call, stage, batch, run.devices),
     )
 
@@ -83,12 +82,25 @@ def updates_per_call(asked: int | str, stage: Stage, batch: int, devices: str) -
     if not isinstance(asked, str) and not 1 <= asked <= MAX_UPDATES:
         raise UsageError(f"--updates-per-call {asked} is outside [1, {MAX_UPDATES}]")
     places = part_devices(devices)
-    if len(part_names(places)) > 1 or any(store.kind == "queue" for store in stage.stores.values()):
+    if len(part_names(places)) > 1 or takes_turns(stage):
         return 1
     if not isinstance(asked, str):
         return asked
     on_gpu = all(place.type == "cuda" for place in places.values())
     return min(max(AUTO_ROWS_PER_CALL // batch, 1), MAX_AUTO_UPDATES) if on_gpu else 1
+
+
+def takes_turns(stage: Stage) -> bool:
+    """Whether learner and samplers wait for each other: they share a queue."""
+    return any(store.kind == "queue" for store in stage.stores.values())
+
+
+def sampler_cores(stage: Stage, cores: tuple[int, ...], learner: tuple[int, ...], samplers: int) -> tuple[int, ...]:
+    """Cores without the learner, if they suffice; a learner that waits for a queue leaves its own to samplers too."""
+    free = cores[len(learner) :]
+    if len(free) >= samplers:
+        return free
+    return cores if takes_turns(stage) else cores[1:] or cores
 
 
 def learner_cores(asked: int | str, stage: Stage, cores: tuple[int, ...]) -> tuple[int, ...]:

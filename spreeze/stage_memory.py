@@ -144,7 +144,7 @@ class StageMemory:
         if not role.startswith("learner"):
             return list(self.sizes.sampler_cores)
         if self.exchanges:
-            cores = [*self.sizes.learner_cores, *self.sizes.sampler_cores]
+            cores = list(dict.fromkeys((*self.sizes.learner_cores, *self.sizes.sampler_cores)))
             return [cores[list(self.exchanges).index(role.partition("-")[2]) % len(cores)]]
         return list(self.sizes.learner_cores)
 

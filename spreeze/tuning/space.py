@@ -10,7 +10,7 @@ from spreeze import registry
 from spreeze.config import Settings
 from spreeze.contract import LearnerSetup, Stage, Until
 from spreeze.devices import part_devices, part_names
-from spreeze.sizing import Sizes, usable_cores
+from spreeze.sizing import Sizes, takes_turns, usable_cores
 from spreeze.tuning.search import Choice, Space
 from spreeze.tuning.trial import Rates
 
@@ -42,7 +42,7 @@ def obstacle(settings: Settings, stage: Stage) -> str:
     """Why this stage is not tuned, or nothing."""
     if settings.run.serial:
         return "a serial run has one size"
-    if any(store.kind == "queue" for store in stage.stores.values()):
+    if takes_turns(stage):
         return "the sizes of a stage that takes from a queue are part of its algorithm"
     if any(store.kind == "kept" for store in stage.stores.values()):
         return "a trial has nothing of what the stage before keeps"
