@@ -187,7 +187,7 @@ class Part(Protocol):
 
     @property
     def draws(self) -> Mapping[str, Draw]:
-        """What one update takes from the stores, by batch name."""
+        """What one update takes from the stores, by batch name; where nobody draws anything, samplers collect alone."""
 
     @property
     def owns(self) -> Mapping[str, nn.Module]:

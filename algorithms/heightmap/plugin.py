@@ -140,7 +140,6 @@ def dataset_stage(plan: Plan) -> Stage:
         make_learner=lambda setup: {"frozen": FrozenPart(plan.frozen(setup, "blind", "modulator"))},
         make_source=partial(source, stage="predictor", environments=plan.config.environments),
         evaluate=None,
-        warmup=2 * steps,  # The learner, which has nothing to do, never begins.
         modes=MODES,
         until=Until(env_steps=steps),
     )

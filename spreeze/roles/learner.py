@@ -119,7 +119,8 @@ class Learner:
         free = FreePace(context.counters, context.stage.warmup if context.stage.make_source else 0)
         self.pace = (ratio_pace(context, context.sizes) or free) if self.leads else FreePace(context.counters, 0)
         context.handlers |= {"save": self.save, "cores": take_cores}
-        self.halted = False
+        whole = context.spec.role == "learner"  # Other parts may draw something.
+        self.halted, self.idle = False, whole and not draws and context.stage.make_source is not None
         self.means, self.report = MetricMeans(), Every(REPORT_EVERY_S)
         self.publish_due: Callable[[], bool] = Every(PUBLISH_EVERY_S)
 
@@ -158,8 +159,8 @@ class Learner:
         return math.inf if limit is None else limit - self.updates.update
 
     def may_update(self) -> bool:
-        """Whether the pace allows an update and its data are there; after the last save, none is made."""
-        return not self.halted and self.pace.learner_may_update() and self.updates.ready()
+        """Whether the pace allows an update and its data are there; after the last save, or of nothing, none is made."""
+        return not (self.halted or self.idle) and self.pace.learner_may_update() and self.updates.ready()
 
     def update(self) -> None:
         """Perform the updates of one call and what is due after them."""
