@@ -58,7 +58,7 @@ class Shown:
     def open(self) -> None:
         """Load the page and wait until an episode is played."""
         self.page.goto(self.viewer.address)
-        self.page.get_by_text("past episodes").wait_for(timeout=1000 * LIMIT_S)
+        self.page.get_by_text("past episodes", exact=True).wait_for(timeout=1000 * LIMIT_S)
         self.until(lambda: self.length() > 0)
 
     def length(self) -> int:
