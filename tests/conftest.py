@@ -1,7 +1,8 @@
-"""What all tests share: one thread for each process, a cache of their own, the root, and who needs a GPU."""
+"""What all tests share: one thread for each process, a cache, the root, whose turn it is, and who needs a GPU."""
 
+import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,18 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPREEZE_CACHE", str(folder))
         yield folder
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let a test marked `alone` run while no other test of this checkout does, in whatever process."""
+    alone = item.get_closest_marker("alone") is not None
+    with open(__file__) as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        try:
+            return (yield)
+        finally:
+            fcntl.flock(turn, fcntl.LOCK_UN)  # Children that a test leaves behind have the file, too.
 
 
 def _has_gpu() -> bool:

@@ -74,6 +74,7 @@ def test_an_unknown_workload_is_named(tuning: Any, capsys: pytest.CaptureFixture
     assert "slow environment" in capsys.readouterr().err
 
 
+@pytest.mark.alone
 def test_a_step_of_the_slow_environment_takes_five_milliseconds(tuning: Any) -> None:
     env = gymnasium.make("tuning_slow:SlowPendulum-v0")
     env.reset(seed=0)

@@ -17,7 +17,7 @@ def scene(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
         monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
         monkeypatch.setenv("PYTHONPATH", str(root))
         before = os.umask(0o077)
-        made = Scene(tmp_path / f"run-{tmp_path.name}", Path(runtime))
+        made = Scene(tmp_path / f"run-{Path(runtime).name}", Path(runtime))
         yield made
         os.umask(before)
         made.close()

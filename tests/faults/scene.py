@@ -55,6 +55,15 @@ def open_files() -> list[str]:
     return sorted(links)
 
 
+def counter_pages(process: int) -> dict[int, Path]:
+    """The counters pages that a process holds, by inode."""
+    found = {}
+    for link in Path(f"/proc/{process}/fd").iterdir():
+        if "memfd:spreeze-counters" in _target(link):
+            found[link.stat().st_ino] = link
+    return found
+
+
 @dataclass
 class Scene:
     """One run folder, and the world around it before the run."""
@@ -66,6 +75,8 @@ class Scene:
     seen: set[psutil.Process] = field(default_factory=set)
     started: list["subprocess.Popen[str]"] = field(default_factory=list)
     owner: int = field(default_factory=os.getpid)
+    others: set[int] = field(default_factory=lambda: set(counter_pages(os.getpid())))
+    """Counters pages that this process held before."""
 
     def words(self, *options: str) -> list[str]:
         """The command line of a tiny run in this folder."""
@@ -124,12 +135,11 @@ class Scene:
 
     def counters(self, roles: Sequence[str], limit_s: float = LIMIT_S) -> Counters:
         """The counters page of the run, once it is there."""
-        links = Path(f"/proc/{self.owner}/fd")
         size, found = (1 + len(roles)) * WORDS * 8, list[Path]()
 
         def look() -> bool:
-            pages = [link for link in links.iterdir() if "memfd:spreeze-counters" in _target(link)]
-            found[:] = [page for page in pages if page.stat().st_size >= size]
+            pages = counter_pages(self.owner).items()
+            found[:] = [page for number, page in pages if number not in self.others and page.stat().st_size >= size]
             return bool(found)
 
         wait_for(look, limit_s)

@@ -5,9 +5,12 @@ import signal
 import time
 
 import psutil
+import pytest
 
 from spreeze.transport.counters import BEAT, INCARNATION, Counters
 from tests.faults.scene import DAWDLING, Scene, is_alive, wait_for
+
+pytestmark = pytest.mark.alone
 
 ROLES = ("sampler-0", "learner", "evaluator", "visualizer")
 

@@ -11,6 +11,8 @@ from spreeze.cli import main
 from spreeze.transport.counters import UPDATES, Counters
 from tests.faults.scene import DAWDLING, LIMIT_S, Scene, is_alive, wait_for
 
+pytestmark = pytest.mark.alone
+
 ROLES = ("sampler-0", "learner")
 
 

@@ -11,6 +11,8 @@ import pytest
 from spreeze.transport.counters import BEAT, ENV_STEPS, INCARNATION, UPDATES
 from tests.faults.scene import LIMIT_S, Scene, wait_for
 
+pytestmark = pytest.mark.alone
+
 ROLES = ("sampler-0", "learner")
 SLACK = 1000
 """Environment steps by which a sampler may be ahead of a learner that stands still: two batches and two blocks."""

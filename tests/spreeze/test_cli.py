@@ -27,6 +27,7 @@ print("LOADED", *sys.modules)
 """
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("words", HELP, ids=" ".join)
 def test_help_comes_at_once_and_without_torch(words: list[str], root: Path) -> None:
     seconds = []

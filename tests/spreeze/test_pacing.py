@@ -189,6 +189,7 @@ def play_slowed(folder: Path, phase_s: float, tune: str, looks: list[Look]) -> d
     return error
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("window_s", "phase_s", "tolerance", "tune"),
     [(2.0, 3.0, 0.1, "off"), (2.0, 3.0, 0.1, "again"), pytest.param(10.0, 15.0, 0.05, "again", marks=pytest.mark.slow)],

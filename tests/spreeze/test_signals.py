@@ -9,6 +9,8 @@ import pytest
 from spreeze.errors import UsageError
 from spreeze.signals import Interrupted, Signals, stoppable
 
+pytestmark = pytest.mark.alone
+
 
 def test_a_signal_before_the_run_is_raised_where_it_comes() -> None:
     with pytest.raises(Interrupted) as raised, stoppable():

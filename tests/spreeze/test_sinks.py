@@ -83,6 +83,7 @@ def test_a_sink_that_fails_is_told_once_and_the_others_go_on(wrapped: bool) -> N
     assert said == ["--log broken: ConnectionError: nobody answers; the run goes on without it"]
 
 
+@pytest.mark.alone
 def test_a_sink_that_hangs_delays_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CLOSE_LIMIT_S", 0.2)
     monkeypatch.setattr(module, "WAITING", 5)

@@ -8,6 +8,8 @@ import pytest
 from spreeze import supervisor
 from tests.spreeze.supervised import ROLES, Family
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def family() -> Iterator[Family]:

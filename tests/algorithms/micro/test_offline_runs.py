@@ -42,7 +42,7 @@ def scene(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
         monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
         monkeypatch.setenv("PYTHONPATH", str(root))
         before = os.umask(0o077)
-        made = Scene(tmp_path / f"run-{tmp_path.name}", Path(runtime))
+        made = Scene(tmp_path / f"run-{Path(runtime).name}", Path(runtime))
         yield made
         os.umask(before)
         made.close()
@@ -119,6 +119,7 @@ def rows_of(counters: Counters) -> tuple[int, int]:
     return first, second
 
 
+@pytest.mark.alone
 def test_a_sampler_that_is_killed_changes_nothing_but_a_count(scene: Scene) -> None:
     end = scene.folder.parent / "end"
     words = words_of(scene, f"{PLUGINS}:MICRO", updates=1_000_000, samplers=2, end=end)
