@@ -159,7 +159,7 @@ class Learner:
         return math.inf if limit is None else limit - self.updates.update
 
     def may_update(self) -> bool:
-        """Whether the pace allows an update and its data are there; after the last save, or of nothing, none is made."""
+        """Whether the pace allows an update and its data are there; none is made of nothing, or after the last save."""
         return not (self.halted or self.idle) and self.pace.learner_may_update() and self.updates.ready()
 
     def update(self) -> None:
