@@ -192,7 +192,11 @@ def play_slowed(folder: Path, phase_s: float, tune: str, looks: list[Look]) -> d
 @pytest.mark.alone
 @pytest.mark.parametrize(
     ("window_s", "phase_s", "tolerance", "tune"),
-    [(2.0, 3.0, 0.1, "off"), (2.0, 3.0, 0.1, "again"), pytest.param(10.0, 15.0, 0.05, "again", marks=pytest.mark.slow)],
+    [
+        (2.0, 3.0, 0.1, "off"),
+        pytest.param(2.0, 3.0, 0.1, "again", marks=pytest.mark.slow),
+        pytest.param(10.0, 15.0, 0.05, "again", marks=pytest.mark.slow),
+    ],
 )
 def test_the_ratio_is_held_in_every_window_while_sampler_or_learner_are_three_times_slower(
     window_s: float,

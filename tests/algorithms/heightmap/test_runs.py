@@ -109,7 +109,13 @@ def test_all_stages_in_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("blind", "lstm"), ("modulator", "lstm"), ("closed", "lstm"), ("closed", "transformer")]
+    ("name", "kind"),
+    [
+        ("blind", "lstm"),
+        ("modulator", "lstm"),
+        pytest.param("closed", "lstm", marks=pytest.mark.slow),
+        pytest.param("closed", "transformer", marks=pytest.mark.slow),
+    ],
 )
 def test_an_exported_policy_is_that_of_the_stage(name: str, kind: str) -> None:
     stage = stages(predictor=kind)[NAMES.index(name)]

@@ -150,6 +150,7 @@ def test_all_threads_of_a_learner_move() -> None:
         torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(len(usable_cores()) < 2, reason="there must be cores to choose")
 def test_a_run_whose_learner_slows_down_looks_at_its_cores_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -174,6 +174,7 @@ def test_a_run_tunes_itself_and_the_next_one_knows(tmp_path: Path, capsys: pytes
     assert sizes_in(tmp_path / "two")["batch_size"] == first["batch_size"]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_goes_on_with_its_batch_without_the_memory(tmp_path: Path) -> None:
     run = {"envs_per_sampler": 4, "samplers": 1, "learner_cores": 1, "devices": "cpu", "tune_seconds": 9.0}
     settings = Settings.from_data({"algo": TROUBLED[1], "env": TROUBLED[3], "run": run})

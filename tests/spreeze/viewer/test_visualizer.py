@@ -61,12 +61,14 @@ def test_a_missing_library_is_said_and_the_run_goes_on(start: Start, tmp_path: P
     run.finish()
 
 
+@pytest.mark.slow
 def test_an_environment_that_cannot_be_drawn_is_said_and_the_run_goes_on(start: Start) -> None:
     run = start("tests.envs.faulty:test/undrawable-v0", "--max-episode-steps", "2")
     run.hear("visualizer: no viewer: UsageError: cannot render environment .*pip install brush")
     run.finish()
 
 
+@pytest.mark.slow
 def test_a_port_that_does_not_exist_is_said_and_the_run_goes_on(start: Start) -> None:
     run = start("pendulum", "--viewer-port", "65536")
     run.hear("visualizer: no viewer: SpreezeError: no port from 65536 on is free")

@@ -74,6 +74,7 @@ def test_a_finished_run_is_shown_until_ctrl_c_and_stays_as_it_is(own: Path, star
     assert contents(own) == before
 
 
+@pytest.mark.slow
 def test_a_run_does_not_notice_who_comes_and_goes(tmp_path: Path, root: Path, started: list[Watch]) -> None:
     run = Running(tmp_path / "run", "pendulum", "--visualize", "none", path=str(root))
     try:
