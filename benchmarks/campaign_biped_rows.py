@@ -9,8 +9,8 @@ from campaign_rows import SEEDS, Row
 
 from spreeze.algorithms.alip import ALIPConfig
 
-STEPS = {"rabbit": 300_000, "walker2d": 900_000}
-"""Decisions of a planner that is disturbed; one hour is 120,000."""
+STEPS = {"rabbit": 1_000_000, "walker2d": 900_000}
+"""Decisions of a planner that is disturbed; one hour is 120,000. Rabbit's has as many as an end-to-end policy."""
 END_TO_END = 1_000_000
 """Those of an end-to-end policy."""
 PLANNING = {"rabbit": "rabbit", "walker2d": "walker2d-alip"}
