@@ -1,8 +1,8 @@
-"""The rows of bipeds: planners and end-to-end policies of the planar robots, and the walker, five seeds each.
+"""The rows of bipeds: planners, end-to-end policies of the planar robots, and the walker, five seeds each.
 
-`alip-` rows are the bare command, walking on flat ground. In `tough-` rows, ground and torso are disturbed while
-learning. They are what data efficiency and robustness are measured on. Settings of planners were chosen on seed 10 of
-Walker2D, those of end-to-end policies on seed 10 of Rabbit.
+`alip-` rows are the bare command, walking on flat ground; for Digit with more robots side by side. In `tough-` rows,
+ground and torso are disturbed while learning. They are what data efficiency and robustness are measured on. Settings of
+planners were chosen on seed 10 of Walker2D, those of end-to-end policies on seed 10 of Rabbit.
 """
 
 from campaign_rows import SEEDS, Row
@@ -19,8 +19,10 @@ SLOPES = ("--slope", "-8", "8")
 PUSHES = ("--push", "0", "25", "--push-direction", "0", "360", "--push-time", "2", "8", "--push-phase", "0", "1")
 OWN = ("--horizon", "64", "--learning-rate", "3e-4", "--initial-log-std=-0.7")
 """What suits the end-to-end policy better than what suits planners."""
-PER_MINUTE = 80_000
-"""Decisions, about, with evaluations."""
+DIGIT = 600_000
+"""Decisions of Digit's planner."""
+PER_MINUTE = {"digit": 25_000}
+"""Decisions, about, with evaluations; of planar robots 80,000."""
 
 
 def trained(name: str, environment: str, label: str, seed: int, steps: int = 0, *conditions: str) -> Row:
@@ -29,7 +31,7 @@ def trained(name: str, environment: str, label: str, seed: int, steps: int = 0, 
     learn = ("--algo", "alip", "--env", environment, *conditions, *length, "--evaluation-episodes", "32")
     options = (*learn, "--visualize", "none", "--seed", "{seed}", "--out", "{out}")
     command = ("{python}", "-m", "spreeze", "run", *options)
-    minutes = (steps or ALIPConfig.until) / PER_MINUTE
+    minutes = (steps or ALIPConfig.until) / PER_MINUTE.get(environment, 80_000)
     return Row(f"{name}-{environment}-{seed}", command, environment, label, seed, minutes)
 
 
@@ -41,7 +43,7 @@ def walker(name: str, environment: str, seed: int, *conditions: str) -> Row:
     return Row(f"{name}-{environment}-{seed}", command, environment, "ALIP walker", seed, 3.0)
 
 
-ROWS: tuple[Row, ...] = tuple(
+PLANAR = tuple(
     row
     for seed in SEEDS
     for robot, plans in PLANNING.items()
@@ -53,3 +55,11 @@ ROWS: tuple[Row, ...] = tuple(
         trained("tough", f"{robot}-joints", "end to end, disturbed", seed, END_TO_END, *SLOPES, *PUSHES, *OWN),
     )
 )
+
+SPATIAL = tuple(
+    row
+    for seed in SEEDS
+    for row in (walker("alip-walker", "digit", seed), trained("alip", "digit", "ALIP planner", seed, DIGIT))
+)
+
+ROWS: tuple[Row, ...] = (*PLANAR, *SPATIAL)
