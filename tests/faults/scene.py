@@ -5,15 +5,18 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from spreeze.cli import main
 from spreeze.run_folder import read_summary
@@ -196,6 +199,19 @@ def is_alive(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+@contextmanager
+def staged(root: Path, folder: Path) -> Iterator[Scene]:
+    """A scene in a folder, with sockets in a place of their own; whatever is still alive at the end is ended."""
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="faults-") as runtime:
+        patch.setenv("XDG_RUNTIME_DIR", runtime)
+        patch.setenv("PYTHONPATH", str(root))
+        before = os.umask(0o077)
+        made = Scene(folder / f"run-{Path(runtime).name}", Path(runtime))
+        yield made
+        os.umask(before)
+        made.close()
 
 
 def _target(link: Path) -> str:

@@ -1,7 +1,5 @@
 """Whole runs from logged data: in turns, in processes, stopped and resumed, with a sampler killed."""
 
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from spreeze.signals import Interrupted
 from spreeze.transport.counters import BEAT, ENV_STEPS, INCARNATION, Counters
 from tests.algorithms.micro.line_world import EPISODE, LineWorld, behaviour
 from tests.contract.playing import play, resume, tensors
-from tests.faults.scene import Scene, wait_for
+from tests.faults.scene import Scene, staged, wait_for
 
 PLUGINS = "tests.algorithms.micro.line_world"
 FAMILY = ("micro", "mopo", "mobile", "offline_sac")
@@ -37,15 +35,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def scene(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    with tempfile.TemporaryDirectory(prefix="offline-") as runtime:
-        monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
-        monkeypatch.setenv("PYTHONPATH", str(root))
-        before = os.umask(0o077)
-        made = Scene(tmp_path / f"run-{Path(runtime).name}", Path(runtime))
+def scene(root: Path, tmp_path: Path) -> Iterator[Scene]:
+    with staged(root, tmp_path) as made:
         yield made
-        os.umask(before)
-        made.close()
 
 
 def play_serial(folder: Path, algo: str, **options: Any) -> dict[str, Any]:
