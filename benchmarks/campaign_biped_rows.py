@@ -21,7 +21,7 @@ OWN = ("--horizon", "64", "--learning-rate", "3e-4", "--initial-log-std=-0.7")
 """What suits the end-to-end policy better than what suits planners."""
 DIGIT = 600_000
 """Decisions of Digit's planner."""
-PER_MINUTE = {"digit": 25_000}
+PER_MINUTE = {"digit": 10_000}
 """Decisions, about, with evaluations; of planar robots 80,000."""
 
 
