@@ -32,6 +32,8 @@ class LearnerSetup(NamedTuple):
     seed: int
     inherited: Mapping[str, Mapping[str, Tensor]]
     """Bundles that earlier stages published last."""
+    env_steps: int | None = None
+    """Environment steps after which the stage ends, if that is known."""
 
     def device(self, part: str) -> torch.device:
         """The device of `part`, or the one given to all."""

@@ -15,8 +15,9 @@ class ALIPConfig(PPOConfig):
     """Discount factor gamma: a half of what is worth counting comes within one and a half seconds."""
     learning_rate: float = 5e-4
     """Step size of Adam."""
-    anneal: int = 600_000
-    """Decisions over which the step size falls linearly to a twentieth of that; 0: it never does."""
+    anneal: float = 1.0
+    """Decisions over which the step size falls linearly to a twentieth of that; up to 1, a share of the run's;
+    0: it never does."""
     horizon: int = 16
     """L, decisions of each environment that an update takes."""
     initial_log_std: float = -1.6

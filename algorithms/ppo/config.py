@@ -12,8 +12,9 @@ class PPOConfig:
 
     learning_rate: float = 3e-4
     """Step size of Adam (paper: 3e-4)."""
-    anneal: int = 0
-    """Environment steps over which the step size falls linearly to a twentieth of that; 0: it never does."""
+    anneal: float = 0.0
+    """Environment steps over which the step size falls linearly to a twentieth of that; up to 1, a share of the
+    stage's; 0: it never does."""
     discount: float = 0.99
     """Discount factor gamma (paper: 0.99)."""
     gae_decay: float = 0.95
@@ -59,7 +60,7 @@ class PPOConfig:
                 raise UsageError(f"--{name.replace('_', '-')} {getattr(self, name):g}: between 0 and 1 is needed")
         for name in ("max_lag", "memory", "anneal"):
             if getattr(self, name) < 0:
-                raise UsageError(f"--{name.replace('_', '-')} {getattr(self, name)}: at least 0 is needed")
+                raise UsageError(f"--{name.replace('_', '-')} {getattr(self, name):g}: at least 0 is needed")
         for name in ("learning_rate", "clip", "max_gradient_norm", "target_kl"):
             if getattr(self, name) is not None and not getattr(self, name) > 0:
                 raise UsageError(f"--{name.replace('_', '-')} {getattr(self, name):g}: more than 0 is needed")

@@ -195,7 +195,12 @@ class PPOPart:
         self.taken = state.get("taken", self.taken).clone()
 
 
-def annealed(rate: float, taken: int, steps: int) -> float:
+def annealing_steps(anneal: float, env_steps: int | None) -> float:
+    """Environment steps that `anneal` asks for: up to 1, a share of `env_steps`, and none if that is unknown."""
+    return anneal if anneal > 1 else anneal * (env_steps or 0)
+
+
+def annealed(rate: float, taken: int, steps: float) -> float:
     """Step size after `taken` of `steps` environment steps: from `rate` linearly to a twentieth; steps 0: `rate`."""
     return rate * max(1 - taken / steps, 0.05) if steps else rate
 

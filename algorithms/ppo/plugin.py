@@ -1,11 +1,12 @@
 """PPO as a plug-in: its stage and its learner."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 
 from spreeze.algorithms.ppo.config import PPOConfig
-from spreeze.algorithms.ppo.learner import PPOPart
+from spreeze.algorithms.ppo.learner import PPOPart, annealing_steps
 from spreeze.algorithms.ppo.networks import Actor, Critic, PPOPolicy, orthogonal
 from spreeze.contract import (
     Algorithm,
@@ -27,6 +28,7 @@ QUEUED = 2
 
 def learner(spec: EnvironmentSpec, config: PPOConfig, setup: LearnerSetup, batch_size: int = 64) -> Mapping[str, Part]:
     """The only part."""
+    config = replace(config, anneal=annealing_steps(config.anneal, setup.env_steps))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(setup.seed)
         actor = Actor(spec, config)

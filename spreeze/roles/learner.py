@@ -71,7 +71,7 @@ def build_updates(context: RoleContext) -> JointUpdates | SplitUpdates:
     """The learner of this process, restored from the checkpoint if there is one."""
     spec, stage = context.spec, context.stage
     devices = part_devices(context.settings.run.devices)
-    setup = LearnerSetup(devices, context.settings.run.seed, context.inherited())
+    setup = LearnerSetup(devices, context.settings.run.seed, context.inherited(), stage.until.env_steps)
     parts = stage.make_learner(setup)
     updates = [load_part(Path(spec.checkpoint), n, p) for n, p in parts.items()] if spec.checkpoint else [0]
     placed = {name: setup.device(name) for name in parts}

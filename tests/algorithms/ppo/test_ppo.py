@@ -11,7 +11,7 @@ from torch import Tensor
 
 from spreeze.algorithms import ppo
 from spreeze.algorithms.ppo import PPOConfig, PPOPart, PPOPolicy, learner
-from spreeze.algorithms.ppo.learner import annealed, clipped, divergence, normalised
+from spreeze.algorithms.ppo.learner import annealed, annealing_steps, clipped, divergence, normalised
 from spreeze.contract import EnvironmentSpec, LearnerSetup, Step
 from spreeze.errors import UsageError
 
@@ -157,6 +157,21 @@ def test_the_policy_clips_what_it_tells_the_environment_alone() -> None:
 def test_the_step_size_falls_to_a_twentieth() -> None:
     assert [annealed(1e-3, taken, 100) for taken in (0, 50, 100, 500)] == pytest.approx([1e-3, 5e-4, 5e-5, 5e-5])
     assert annealed(1e-3, 500, 0) == 1e-3
+
+
+@pytest.mark.parametrize(
+    ("anneal", "env_steps", "expected"), [(0, 100, 0), (1, 100, 100), (0.5, 100, 50), (0.5, None, 0), (70, 100, 70)]
+)
+def test_step_sizes_fall_over_a_share_of_the_stage_or_a_number_of_steps(
+    anneal: float, env_steps: int | None, expected: float
+) -> None:
+    assert annealing_steps(anneal, env_steps) == expected
+
+
+def test_a_run_of_another_length_has_another_fall_of_the_step_size() -> None:
+    setup = LearnerSetup({"*": CPU}, 0, {}, env_steps=3_000)
+    [part] = learner(CONTINUOUS, dataclasses.replace(SMALL, anneal=0.5), setup).values()
+    assert isinstance(part, PPOPart) and part.config.anneal == 1_500
 
 
 def test_rows_taken_anneal_the_step_size_and_are_remembered() -> None:
