@@ -14,13 +14,15 @@ from spreeze.sizing import usable_cores
 from spreeze.stage_hub import StageHub
 from spreeze.status import Status
 from spreeze.supervisor import Supervisor, launch
-from spreeze.transport.counters import STOP
+from spreeze.transport.counters import BEAT, STOP
 from spreeze.tuning.drift import Drift, Watch
 
 SAVE_LIMIT_S = 8.0
 """For the last checkpoint of an interrupted run."""
 STOP_LIMIT_S = 60.0
-"""For roles to end regularly: the evaluator measures the final weights."""
+"""For roles to end regularly."""
+EVALUATION_LIMIT_S = 60.0
+"""For a sign of life of an evaluator that measures the final weights."""
 GRACE_S = 1.0
 """For roles to end when interrupted, before they are killed."""
 
@@ -102,8 +104,19 @@ class ProcessStage:
         self._ask("learner")
         self.supervisor.wait("learner", STOP_LIMIT_S, self._attend)
         self._ask("")
-        self.supervisor.wait("evaluator", STOP_LIMIT_S, self._attend)
+        self._await_evaluation()
         self._hear(0.05)
+
+    def _await_evaluation(self) -> None:
+        """Let the evaluator measure the final weights for as long as it gives signs of life."""
+        seen = -1
+        while self.supervisor.alive("evaluator"):
+            beat = int(self.memory.counters.row("evaluator")[BEAT])
+            if beat == seen:
+                self.journal.say(f"the final weights were not evaluated: no sign of life for {EVALUATION_LIMIT_S:g} s")
+                return
+            seen = beat
+            self.supervisor.wait("evaluator", EVALUATION_LIMIT_S, self._attend)
 
     def _attend(self) -> None:
         self._hear(0.02)
