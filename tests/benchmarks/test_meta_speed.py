@@ -15,6 +15,7 @@ def benchmark(root: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("meta_speed")
 
 
+@pytest.mark.slow
 def test_both_sides_are_timed_in_turn_and_an_iteration_is_made_of_its_pieces(benchmark: ModuleType, root: Path) -> None:
     counts = benchmark.Counts(repetitions=2, updates=1, blocks=1)
     pace = benchmark.measured([str(root / "benchmarks" / "meta_speed_ours.py")], 1, counts)

@@ -103,6 +103,7 @@ def test_a_run_interrupted_in_every_stage_ends_as_one_that_was_not(
     assert [name for name, array in one.items() if not np.array_equal(array, other[name])] == []
 
 
+@pytest.mark.slow
 def test_all_stages_in_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(playing, "LIMIT_S", 300.0)  # Five stages start fifteen roles.
     check_run(tmp_path, play(tmp_path, ALGO, ENV, **OPTIONS))

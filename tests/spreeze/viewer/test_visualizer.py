@@ -39,6 +39,7 @@ def test_the_newest_policy_is_shown_while_the_run_learns(start: Start) -> None:
     run.finish()
 
 
+@pytest.mark.slow
 def test_what_a_page_does_to_the_robot_that_it_sees_does_not_hurt_the_run(start: Start) -> None:
     run = start("rabbit-joints")
     url = run.hear(r"visualizer: the newest policy is shown at http://127\.0\.0\.1:\d+/").split()[-1]
