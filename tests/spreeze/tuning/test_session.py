@@ -152,6 +152,7 @@ def sizes_in(folder: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_a_run_tunes_itself_and_the_next_one_knows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*WORDS, "--tune", "again", "--out", str(tmp_path / "one")]) == 0
     said = capsys.readouterr().out

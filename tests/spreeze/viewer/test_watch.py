@@ -94,6 +94,7 @@ def test_a_run_does_not_notice_who_comes_and_goes(tmp_path: Path, root: Path, st
     assert kinds == {"config.yaml", "summary.json", "checkpoints", "log.txt", "events", ".lock"}
 
 
+@pytest.mark.slow
 def test_a_push_from_the_page_moves_the_robot(walker: Path, started: list[Watch]) -> None:
     started.append(watch := Watch(walker))
     with attach(watch.address()) as connection:
