@@ -21,8 +21,8 @@ OWN = ("--horizon", "64", "--learning-rate", "3e-4", "--initial-log-std=-0.7")
 """What suits the end-to-end policy better than what suits planners."""
 DIGIT = 600_000
 """Decisions of Digit's planner."""
-PER_MINUTE = {"digit": 10_000}
-"""Decisions, about, with evaluations; of planar robots 80,000."""
+PER_MINUTE, DIGIT_PER_MINUTE = 80_000, 10_000
+"""Decisions, about, with evaluations."""
 
 
 def trained(name: str, environment: str, label: str, seed: int, steps: int = 0, *conditions: str) -> Row:
@@ -31,7 +31,7 @@ def trained(name: str, environment: str, label: str, seed: int, steps: int = 0, 
     learn = ("--algo", "alip", "--env", environment, *conditions, *length, "--evaluation-episodes", "32")
     options = (*learn, "--visualize", "none", "--seed", "{seed}", "--out", "{out}")
     command = ("{python}", "-m", "spreeze", "run", *options)
-    minutes = (steps or ALIPConfig.until) / PER_MINUTE.get(environment, 80_000)
+    minutes = (steps or ALIPConfig.until) / (DIGIT_PER_MINUTE if environment == "digit" else PER_MINUTE)
     return Row(f"{name}-{environment}-{seed}", command, environment, label, seed, minutes)
 
 

@@ -16,8 +16,8 @@ class ALIPConfig(PPOConfig):
     learning_rate: float = 5e-4
     """Step size of Adam."""
     anneal: float = 1.0
-    """Decisions over which the step size falls linearly to a twentieth of that; up to 1, a share of the run's;
-    0: it never does."""
+    """Decisions over which the step size falls linearly to a twentieth of that; up to 1, a share of the run's
+    (none if only --seconds ends it); 0: it never does."""
     horizon: int = 16
     """L, decisions of each environment that an update takes."""
     initial_log_std: float = -1.6

@@ -14,7 +14,7 @@ class PPOConfig:
     """Step size of Adam (paper: 3e-4)."""
     anneal: float = 0.0
     """Environment steps over which the step size falls linearly to a twentieth of that; up to 1, a share of the
-    stage's; 0: it never does."""
+    stage's (none if only --seconds ends it); 0: it never does."""
     discount: float = 0.99
     """Discount factor gamma (paper: 0.99)."""
     gae_decay: float = 0.95

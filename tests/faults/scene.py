@@ -209,9 +209,11 @@ def staged(root: Path, folder: Path) -> Iterator[Scene]:
         patch.setenv("PYTHONPATH", str(root))
         before = os.umask(0o077)
         made = Scene(folder / f"run-{Path(runtime).name}", Path(runtime))
-        yield made
-        os.umask(before)
-        made.close()
+        try:
+            yield made
+        finally:
+            os.umask(before)
+            made.close()
 
 
 def _target(link: Path) -> str:
