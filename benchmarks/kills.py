@@ -115,8 +115,8 @@ class Run:
         found = {}
         for process in psutil.Process(self.process.pid).children() if self.running() else []:
             words = command_line(process)
-            if "spreeze.roles.main" in words:
-                found[words[words.index("spreeze.roles.main") + 1]] = process
+            if words[:1] == ["spreeze:"]:
+                found[words[1]] = process
         return found
 
     def pause(self, seconds: float) -> None:

@@ -52,9 +52,9 @@ def is_counters(path: Path) -> bool:
 
 
 def command_line(process: psutil.Process) -> list[str]:
-    """Return the words of a process's command, none if it has ended."""
+    """Return the words of a process's command or title, none if it has ended."""
     try:
-        return list(process.cmdline())
+        return " ".join(process.cmdline()).split()
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return []
 

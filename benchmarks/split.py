@@ -9,7 +9,6 @@ is a matter of whole trainings: rows `split-` of campaign.py.
 
 import argparse
 import json
-import os
 import statistics
 import sys
 from collections.abc import Sequence
@@ -21,10 +20,9 @@ from rich.console import Console
 from rich.table import Table
 
 from spreeze.config import Settings
+from spreeze.forkserver import ForkServer
 from spreeze.preflight import prepare
 from spreeze.sizing import usable_cores
-from spreeze.tuning.nursery import Nursery
-from spreeze.tuning.session import preloaded
 from spreeze.tuning.trial import Trials
 
 APART = "critic=cpu,actor=cpu"
@@ -44,8 +42,8 @@ def measured(batch: int, args: argparse.Namespace, console: Console) -> dict[str
     spec, _ = prepare(settings)
     everything = settings_of(args.delays, len(usable_cores()))
     found: dict[str, list[float]] = {name: [] for name in everything}
-    with open(os.devnull, "wb") as nothing, Nursery(preloaded(settings), nothing.fileno()) as nursery:
-        trials = Trials(settings, spec, 0, None, nursery, args.seconds)
+    with ForkServer() as forkserver:
+        trials = Trials(settings, spec, 0, None, forkserver, args.seconds)
         for number in range(1, args.rounds + 1):
             for name, options in everything.items():
                 found[name].append(trials.measure(options).updates)

@@ -25,10 +25,10 @@ from rich.table import Table
 
 from spreeze import registry
 from spreeze.config import Settings
+from spreeze.forkserver import ForkServer
 from spreeze.preflight import prepare
-from spreeze.tuning.nursery import Nursery
 from spreeze.tuning.search import Choice, Space, progress
-from spreeze.tuning.session import Tuner, preloaded
+from spreeze.tuning.session import Tuner
 from spreeze.tuning.space import space_of
 from spreeze.tuning.trial import TrialError, Trials
 
@@ -85,8 +85,8 @@ def grid(workload: Workload, space: Space, first: Choice) -> Iterator[Choice]:
 class Bench:
     """Trials of one workload."""
 
-    def __init__(self, settings: Settings, spec: Any, space: Space, nursery: Nursery, seconds: float) -> None:
-        self._trials, self._space = Trials(settings, spec, 0, None, nursery, seconds), space
+    def __init__(self, settings: Settings, spec: Any, space: Space, forkserver: ForkServer, seconds: float) -> None:
+        self._trials, self._space = Trials(settings, spec, 0, None, forkserver, seconds), space
         self._critical = registry.algorithm(settings.algo).critical_batch
 
     def progress(self, choice: Choice) -> float:
@@ -111,12 +111,12 @@ def measured(name: str, workload: Workload, args: argparse.Namespace, console: C
         took_s = time.monotonic() - begun
         space, first = space_of(settings, stage, {}), climb.trials[0].choice
         chosen = Choice(**(vars(first) | found.options))
-        with open(os.devnull, "wb") as nothing, Nursery(preloaded(settings), nothing.fileno()) as nursery:
+        with ForkServer() as forkserver:
             tried = tried_grid(
-                workload, Bench(settings, spec, space, nursery, args.grid_seconds), space, first, console
+                workload, Bench(settings, spec, space, forkserver, args.grid_seconds), space, first, console
             )
             finalists = finalists_of(tried, chosen, first)
-            again(finalists, Bench(settings, spec, space, nursery, args.seconds), args.rounds, console)
+            again(finalists, Bench(settings, spec, space, forkserver, args.seconds), args.rounds, console)
     finally:
         os.sched_setaffinity(0, cores)
     return outcome(name, took_s, len(climb.trials), len(tried), finalists)

@@ -8,6 +8,7 @@ import faulthandler
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,8 @@ from typing import Annotated, Any
 from spreeze import registry
 from spreeze.config import RunOptions, Settings, Unset
 from spreeze.errors import CheckpointError, SpreezeError, UnknownName, UsageError
-from spreeze.signals import Interrupted, stoppable
+from spreeze.forkserver import ForkServer, can_fork_roles
+from spreeze.signals import Interrupted, Signals, stoppable
 
 REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
 """Errors of a disk that is full, over its quota, read-only or broken."""
@@ -148,7 +150,7 @@ def _help(text: str) -> Any:
 
 def run_command(argv: Sequence[str]) -> int:
     """Train."""
-    with stoppable() as signals:
+    with stoppable() as signals, warm_roles(argv) as forkserver:
         settings = read_settings(argv)
         from spreeze import run_folder
 
@@ -158,9 +160,15 @@ def run_command(argv: Sequence[str]) -> int:
 
             curves = f"   (curves: tensorboard --logdir {folder})" if "tensorboard" in settings.run.log else ""
             print(f"{settings.algo} on {settings.env} -> {folder}{curves}", flush=True)
-            execute(settings, claimed, age_s=process_age_s(), signals=signals)
+            execute(settings, claimed, age_s=process_age_s(), signals=signals, forkserver=forkserver)
     print(f"finished: {folder}/summary.json")
     return 0
+
+
+def warm_roles(argv: Sequence[str]) -> AbstractContextManager[ForkServer | None]:
+    """What forks roles: it imports from now on, while this process reads its options; none where none is needed."""
+    needless = {"-h", "--help", "--serial"} & set(argv)
+    return nullcontext() if needless or not can_fork_roles() else ForkServer()
 
 
 def tune_command(argv: Sequence[str]) -> int:
@@ -174,7 +182,12 @@ def tune_command(argv: Sequence[str]) -> int:
 
 def resume_command(argv: Sequence[str]) -> int:
     """Go on with a run."""
-    options: ResumeOptions = parse(positional(ResumeOptions), argv, "resume")
+    with stoppable() as signals, warm_roles(argv) as forkserver:
+        return resume(parse(positional(ResumeOptions), argv, "resume"), signals, forkserver)
+
+
+def resume(options: ResumeOptions, signals: Signals, forkserver: ForkServer | None) -> int:
+    """Go on with a run; return the exit code."""
     from spreeze import run_folder
 
     folder = run_folder.find_run(options.run)
@@ -187,10 +200,10 @@ def resume_command(argv: Sequence[str]) -> int:
         changes["seconds"] = done_s + options.seconds
     elif settings.run.seconds is not None and done_s >= settings.run.seconds:
         raise UsageError(f"{folder} has used its {settings.run.seconds:g} s; give --seconds to go on for")
-    with stoppable() as signals, run_folder.claim(folder, fresh=False) as claimed:
+    with run_folder.claim(folder, fresh=False) as claimed:
         from spreeze.run import execute
 
-        execute(settings.replace(**changes), claimed, resume=True, age_s=process_age_s(), signals=signals)
+        execute(settings.replace(**changes), claimed, True, process_age_s(), signals, forkserver)
     print(f"finished: {folder}/summary.json")
     return 0
 

@@ -8,7 +8,8 @@ SpreezeError
 │   └── RunFolderError    the run folder is taken, unwritable or not a run
 ├── EnvironmentFault      exit code 3: the environment raised, or returned NaN or a wrong shape
 ├── LearnerFault          exit code 4: the learner failed, or produced NaN
-└── CheckpointError       exit code 5: could not save, or nothing intact to load
+├── CheckpointError       exit code 5: could not save, or nothing intact to load
+└── ForkError             exit code 1: the system gives no processes for roles
 """
 
 import difflib
@@ -65,3 +66,7 @@ class CheckpointError(SpreezeError):
     """A checkpoint could not be written, or none that can be read is intact."""
 
     exit_code = 5
+
+
+class ForkError(SpreezeError):
+    """A role's process cannot be started."""

@@ -1,7 +1,5 @@
 """What is checked before anything is started: the environment works, and the algorithm can serve it."""
 
-import platform
-import sys
 import traceback
 from collections.abc import Mapping, Sequence
 
@@ -12,6 +10,7 @@ from spreeze.config import RunOptions, Settings
 from spreeze.contract import EnvironmentSpec, LearnerSetup, Stage
 from spreeze.devices import part_devices, part_names
 from spreeze.errors import EnvironmentFault, SpreezeError, UsageError
+from spreeze.forkserver import check_machine
 from spreeze.sinks.stream import names
 from spreeze.sizing import sizes
 from spreeze.spaces import probe
@@ -42,18 +41,10 @@ def check_options(run: RunOptions) -> None:
             raise UsageError(f"--{name.replace('_', '-')} {value:g} is outside [{least:g}, {greatest:g}]")
 
 
-def check_machine(settings: Settings) -> None:
-    """Raise UsageError where processes with shared memory are not supported."""
-    if settings.run.serial:
-        return
-    if sys.platform != "linux" or platform.machine() not in ("x86_64", "AMD64"):
-        system = f"{sys.platform} on {platform.machine()}"
-        raise UsageError(f"processes over shared memory need Linux on x86-64, this is {system}; use --serial")
-
-
 def prepare(settings: Settings) -> tuple[EnvironmentSpec, Sequence[Stage]]:
     """Everything that can go wrong before a process is started goes wrong here."""
-    check_machine(settings)
+    if not settings.run.serial:
+        check_machine()
     check_options(settings.run)
     names(settings.run.log)
     algorithm, devices = registry.algorithm(settings.algo), part_devices(settings.run.devices)

@@ -1,19 +1,19 @@
-"""One stage in processes: every role a fresh interpreter, watched and restarted."""
+"""One stage in processes: every role forked from a warm interpreter, watched and restarted."""
 
-import subprocess
 import time
 from collections.abc import Callable
 
 from spreeze.checkpoint import Checkpoint
 from spreeze.devices import part_devices
 from spreeze.errors import CheckpointError
+from spreeze.forkserver import ForkServer
 from spreeze.inherited import inherited_file
 from spreeze.pacing import Every
 from spreeze.signals import Signals
 from spreeze.sizing import usable_cores
 from spreeze.stage_hub import StageHub
 from spreeze.status import Status
-from spreeze.supervisor import Supervisor, launch
+from spreeze.supervisor import Process, Supervisor
 from spreeze.transport.counters import BEAT, STOP
 from spreeze.tuning.drift import Drift, Watch
 
@@ -30,8 +30,8 @@ GRACE_S = 1.0
 class ProcessStage:
     """Starts the roles of a stage, keeps them alive, and ends them."""
 
-    def __init__(self, hub: StageHub, checkpoint: Checkpoint | None) -> None:
-        self.hub, self.memory, self.journal = hub, hub.memory, hub.journal
+    def __init__(self, hub: StageHub, checkpoint: Checkpoint | None, forkserver: ForkServer) -> None:
+        self.hub, self.memory, self.journal, self._forkserver = hub, hub.memory, hub.journal, forkserver
         self._checkpoint = str(checkpoint.folder) if checkpoint else ""
         counters = self.memory.counters
         self.supervisor = Supervisor(self.memory.roles, self._start, counters, self.journal.say, self._before_restart)
@@ -51,11 +51,11 @@ class ProcessStage:
 
         return Drift(len(self.memory.sizes.learner_cores), choices, apply, self.journal.say)
 
-    def _start(self, role: str, incarnation: int) -> "subprocess.Popen[bytes]":
+    def _start(self, role: str, incarnation: int) -> Process:
         inherited = inherited_file(self.hub.folder)
         given = str(inherited) if inherited.exists() else ""
         spec = self.memory.spec(role, incarnation, self.hub.folder, self.hub.socket, self._checkpoint, given)
-        return launch(spec, self.memory.fds, self.journal.log.fileno())
+        return self._forkserver.start(spec, self.memory.fds, self.journal.log.fileno())
 
     def _before_restart(self, role: str) -> None:
         self.journal.restarts[role] = self.journal.restarts.get(role, 0) + 1
@@ -82,10 +82,15 @@ class ProcessStage:
             self._hear(0.05)
             signals.check()
             self.supervisor.check()
+            self._tend_forkserver()
             self.hub.look(status)
             self._watch_drift()
             if self._save_due() and not self.hub.saver.busy and self.supervisor.alive("learner"):
                 self.hub.saver.request(self.hub.describe)
+
+    def _tend_forkserver(self) -> None:
+        if self._forkserver.tend():
+            self.journal.say("the process that forks roles had died; started anew")
 
     def _hear(self, timeout_s: float) -> None:
         for message in self.hub.hear(timeout_s):

@@ -59,6 +59,16 @@ def environment(name: str) -> Environment:
     return envs.environment(name)
 
 
+def own_modules(algo: str, env: str) -> list[str]:
+    """The modules of ours that define an algorithm and an environment.
+
+    Those of others might do at their import what a fork does not survive.
+    """
+    functions = algorithm(algo).stages, environment(env).make_vector
+    modules = [str(function.__module__) for function in functions]
+    return [module for module in modules if module.startswith("spreeze.")]
+
+
 def environment_id(name: str) -> str:
     """The versioned Gymnasium id that a short name stands for; any other name as it is."""
     from spreeze import envs

@@ -16,6 +16,7 @@ from spreeze.checkpoint import Checkpoint, Checkpoints
 from spreeze.config import Settings
 from spreeze.contract import EnvironmentSpec, Stage
 from spreeze.errors import CheckpointError, UsageError
+from spreeze.forkserver import ForkServer
 from spreeze.inherited import check_inherited, inherited_file, keep_inherited
 from spreeze.journal import Journal
 from spreeze.preflight import prepare
@@ -33,13 +34,29 @@ from spreeze.tuning.session import Tuner
 
 
 def execute(
-    settings: Settings, folder: Path, resume: bool = False, age_s: float = 0.0, signals: Signals | None = None
+    settings: Settings,
+    folder: Path,
+    resume: bool = False,
+    age_s: float = 0.0,
+    signals: Signals | None = None,
+    forkserver: ForkServer | None = None,
 ) -> None:
-    """Run all stages in a claimed folder, from its newest checkpoint if `resume`; `age_s` the process was busy before.
+    """Run all stages in a claimed folder, from its newest checkpoint if `resume`.
+
+    Args:
+        settings: What to run.
+        folder: Where to.
+        resume: Go on with what is there.
+        age_s: Seconds for which the process was busy before.
+        signals: Heard already, if anybody does.
+        forkserver: Started already, if anybody has; the caller closes it.
 
     Raises:
         Interrupted, SpreezeError: the run ended early; summary.json tells why.
     """
+    if forkserver is None and not settings.run.serial:
+        with ForkServer() as own:
+            return execute(settings, folder, resume, age_s, signals, own)
     spec, stages = prepare(settings)
     signals = signals or Signals()
     signals.at_once = False
@@ -49,6 +66,9 @@ def execute(
     journal = Journal(folder, settings, run_folder.read_summary(folder) if resume else {}, status.say, age_s)
     if not resume:
         run_folder.save_settings(folder, settings)
+    if forkserver is not None:
+        forkserver.check = signals.check
+        forkserver.preload(registry.own_modules(settings.algo, settings.env))
     status.journal, reason = journal, "finished"
     status.lookout.stage_names = [stage.name for stage in stages]
     try:
@@ -61,10 +81,10 @@ def execute(
         if any(stage.bundles for stage in stages[:first]):
             check_inherited(inherited_file(folder))
         for index in range(first, len(stages)):
-            own = settings_of(index, settings, spec, checkpoint, journal, signals)
+            own = settings_of(index, settings, spec, checkpoint, journal, forkserver)
             holder = checkpoint or left_by(folder, index, stages, journal.say)
             memory = allocate(own, spec, index, checkpoint, holder)
-            run_stage(StageHub(folder, memory, journal, checkpoint), checkpoint, status, signals)
+            run_stage(StageHub(folder, memory, journal, checkpoint), checkpoint, status, signals, forkserver)
             checkpoint = None
             if ended_early(journal, settings, [stage.name for stage in stages[index + 1 :]]):
                 break
@@ -106,12 +126,12 @@ def settings_of(
     spec: EnvironmentSpec,
     checkpoint: Checkpoint | None,
     journal: Journal,
-    signals: Signals,
+    forkserver: ForkServer | None,
 ) -> Settings:
     """The settings of one stage: what is auto as the tuner chooses it, or as the stage has gone on so far."""
     file, left_s = inherited_file(journal.folder), (settings.run.seconds or math.inf) - journal.seconds
     inherited, log = file if file.exists() else None, journal.log.fileno()
-    tuner = Tuner(settings, spec, index, journal.say, inherited, log, signals.check, left_s)
+    tuner = Tuner(settings, spec, index, journal.say, inherited, log, forkserver, left_s)
     if checkpoint is None:
         options = tuner.options()
     else:
@@ -164,12 +184,18 @@ def allocate(
     return memory
 
 
-def run_stage(hub: StageHub, checkpoint: Checkpoint | None, status: Status, signals: Signals) -> None:
+def run_stage(
+    hub: StageHub,
+    checkpoint: Checkpoint | None,
+    status: Status,
+    signals: Signals,
+    forkserver: ForkServer | None,
+) -> None:
     """Connect, start, watch and stop one stage, in processes or in turns; keep what the next stage inherits."""
     journal, settings = hub.journal, hub.settings
     journal.begin_stage(hub.stage.name, hub.memory.counters, hub.memory.sizes)
     try:
-        play = (SerialStage if settings.run.serial else ProcessStage)(hub, checkpoint)
+        play = stage_of(hub, checkpoint, forkserver)
     except BaseException:
         hub.close()
         raise
@@ -183,6 +209,13 @@ def run_stage(hub: StageHub, checkpoint: Checkpoint | None, status: Status, sign
     finally:
         journal.end_stage()
         play.close()
+
+
+def stage_of(hub: StageHub, checkpoint: Checkpoint | None, forkserver: ForkServer | None) -> ProcessStage | SerialStage:
+    """The stage, to be played in processes or in turns."""
+    if hub.settings.run.serial or forkserver is None:
+        return SerialStage(hub, checkpoint)
+    return ProcessStage(hub, checkpoint, forkserver)
 
 
 def stage_sizes(settings: Settings, stage: Stage, checkpoint: Checkpoint | None) -> Sizes:

@@ -2,18 +2,15 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 
-import msgpack
-
-from spreeze.errors import EnvironmentFault, LearnerFault
+from spreeze.errors import EnvironmentFault, ForkError, LearnerFault
+from spreeze.forkserver import death
 from spreeze.pacing import Every
-from spreeze.roles.context import RoleSpec
 from spreeze.transport.counters import BEAT, ENV_STEPS, PID, TAKEN, VERSION, Counters
 
 START_LIMIT_S, PATIENCE = 120.0, 5.0
@@ -28,35 +25,25 @@ MAX_FAILURES, MAX_ERRORS = 5, 3
 """Deaths in a row that end the run, and exceptions in a row."""
 PROGRESS = 100
 """Rows of a sampler or updates of a learner, beyond those of its last death, that make up for its failures."""
-CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL)
-"""Signals at which a role writes down its stacks."""
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
-WAITING = {"OMP_WAIT_POLICY": "passive"}
-"""Threads that spin while they wait for each other slow a learner tenfold as soon as anything else wants a core."""
+class Process(Protocol):
+    """What is asked of a child process, as of `subprocess.Popen`."""
 
+    pid: int
+    returncode: Any
 
-def launch(spec: RoleSpec, fds: Sequence[int], log: int) -> "subprocess.Popen[bytes]":
-    """Start a fresh interpreter for a role; it inherits exactly `fds` and writes what it prints to `log`."""
-    command = [sys.executable, "-P", "-m", "spreeze.roles.main", spec.role, Path(spec.folder).name]
-    environment = WAITING | os.environ | dict.fromkeys(THREAD_VARIABLES, str(spec.threads))
-    environment |= {"PYTHONPATH": python_path()}
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, pass_fds=fds, start_new_session=True
-    )
-    assert process.stdin is not None
-    try:
-        process.stdin.write(msgpack.packb(spec.to_data()))
-        process.stdin.close()
-    except BrokenPipeError:
-        pass  # it died at once; `check` will see that
-    return process
+    def poll(self) -> int | None:
+        """The exit code, negative for a signal; None while it runs."""
 
+    def wait(self) -> int:
+        """Wait for its end; return the exit code."""
 
-def python_path() -> str:
-    """What lets imports of a child resolve as they do here."""
-    return os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+    def send_signal(self, number: int, /) -> None:
+        """Send a signal, unless it has ended."""
+
+    def kill(self) -> None:
+        """End it."""
 
 
 @dataclass
@@ -64,7 +51,7 @@ class Child:
     """One role and the process that plays it at the moment."""
 
     role: str
-    process: "subprocess.Popen[bytes] | None" = None
+    process: Process | None = None
     incarnation: int = 0
     started_s: float = 0.0
     ready_s: float | None = None
@@ -86,7 +73,8 @@ class Child:
 class Supervisor:
     """Keeps every role alive.
 
-    1. A role that dies, whatever the reason, is started anew after a pause that doubles with each failure in a row.
+    1. A role that dies or cannot be started, whatever the reason, is started anew after a pause that doubles with each
+       failure in a row.
     2. A role that gives no sign of life, or that a signal has stopped, is asked for its stacks, killed, and treated
        as dead.
     3. The parts of a split learner are one: if one dies, all are restarted from the last checkpoint.
@@ -99,7 +87,7 @@ class Supervisor:
     def __init__(
         self,
         roles: Sequence[str],
-        start: Callable[[str, int], "subprocess.Popen[bytes]"],
+        start: Callable[[str, int], Process],
         counters: Counters,
         tell: Callable[[str], None],
         before_restart: Callable[[str], None],
@@ -110,8 +98,8 @@ class Supervisor:
         self._look_due = Every(LOOK_EVERY_S)
 
     def start_all(self) -> None:
-        """Start every role."""
-        for child in self.children.values():
+        """Start every role, learners last: these take longest, and others have something to do before."""
+        for child in sorted(self.children.values(), key=lambda child: child.role.startswith("learner")):
             self._launch(child)
 
     def _launch(self, child: Child) -> None:
@@ -119,7 +107,10 @@ class Supervisor:
         child.incarnation += 1
         child.started_s, child.ready_s, child.stopped_s = time.monotonic(), None, None
         child.used_s = child.used_at_s = 0.0
-        child.process = self._start(child.role, child.incarnation)
+        try:
+            child.process = self._start(child.role, child.incarnation)
+        except ForkError as error:
+            self._fail(child, child.started_s, f"cannot be started: {error}")
 
     def heard_hello(self, role: str, incarnation: int) -> None:
         """`role` says that it works."""
@@ -193,13 +184,17 @@ class Supervisor:
             child.over = True
             return
         self._forget_failures(child, now)
+        self._fail(child, now, death(code))
+
+    def _fail(self, child: Child, now: float, how: str) -> None:
+        """Have `child` started again after a pause, or give it up."""
         child.failures += 1
         if child.failures >= MAX_FAILURES or len(child.tracebacks) >= MAX_ERRORS:
-            return self._give_up(child, code)
+            return self._give_up(child, how)
         pause = 0.0 if child.failures == 1 else min(0.5 * 2.0 ** (child.failures - 2), 30.0)
         child.restart_at_s = now + pause
         self.restarts[child.role] += 1
-        self._tell(f"{child.role} {death(code)}; restarting" + (f" in {pause:g} s" if pause else ""))
+        self._tell(f"{child.role} {how}; restarting" + (f" in {pause:g} s" if pause else ""))
         if child.role.startswith("learner-"):
             self._fell_partners(child)
 
@@ -223,9 +218,9 @@ class Supervisor:
                     child.process = None
                 child.restart_at_s = dead.restart_at_s
 
-    def _give_up(self, child: Child, code: int) -> None:
+    def _give_up(self, child: Child, how: str) -> None:
         kind = LearnerFault if child.role.startswith("learner") else EnvironmentFault
-        cause = child.tracebacks[0].rstrip() if child.tracebacks else f"the process {death(code)}"
+        cause = child.tracebacks[0].rstrip() if child.tracebacks else f"the process {how}"
         times = max(child.failures, len(child.tracebacks))
         complaint = f"{child.role} failed {times} times in a row; the first time:\n{cause}"
         if child.role != "visualizer":
@@ -271,12 +266,3 @@ def stat_of(pid: int) -> list[str]:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return ["X", *["0"] * 20]
-
-
-def death(code: int) -> str:
-    """How a process ended, in words."""
-    if code >= 0:
-        return f"ended with exit code {code}"
-    hints = {signal.SIGKILL: ", perhaps for want of memory", **dict.fromkeys(CRASHES, "; its stacks are in log.txt")}
-    number = signal.Signals(-code)
-    return f"was killed by {number.name}{hints.get(number, '')}"

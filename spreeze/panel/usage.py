@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
 
 import psutil
 
@@ -9,28 +10,28 @@ from spreeze.limits import memory_bytes
 
 
 class Usage:
-    """Looks at processes by number; each is opened once."""
+    """Looks at processes by number."""
 
     def __init__(self) -> None:
-        self._known: dict[int, psutil.Process] = {}
         self.total = memory_bytes()
         """Bytes that this machine, or this process's control group, has."""
 
     def own_bytes(self, pids: Iterable[int]) -> int:
-        """Resident memory of this and other processes, without what they share; one that is gone has none."""
-        wanted = {pid for pid in pids if pid > 0} | {os.getpid()}
-        self._known = {pid: process for pid, process in self._known.items() if pid in wanted}
-        return sum(self._own(pid) for pid in wanted)
-
-    def _own(self, pid: int) -> int:
-        try:
-            process = self._known.setdefault(pid, self._known.get(pid) or psutil.Process(pid))
-            info = process.memory_info()
-        except psutil.Error:
-            self._known.pop(pid, None)
-            return 0
-        return int(info.rss - getattr(info, "shared", 0))
+        """Memory of this and other processes, without shared memory; what forks share counts once."""
+        return sum(anonymous_bytes(pid) for pid in {pid for pid in pids if pid > 0} | {os.getpid()})
 
     def free(self) -> int:
         """Bytes that could be had without swapping."""
         return min(int(psutil.virtual_memory().available), self.total)
+
+
+def anonymous_bytes(pid: int) -> int:
+    """A process's part in the memory that no file is behind: of pages that forks share, each has a fraction.
+
+    0 of one that is gone.
+    """
+    try:
+        entries = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(entry.split()[1]) << 10 for entry in entries if entry.startswith("Pss_Anon:"))

@@ -1,4 +1,4 @@
-"""Entry of every role: `python -m spreeze.roles.main ROLE RUN`, with its `RoleSpec` on standard input.
+"""Entry of every role, in a process that the fork server made (`forking.py`).
 
 A role process
 1. dies with the orchestrator, however that dies;
@@ -18,8 +18,6 @@ import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-
-import msgpack
 
 from spreeze.transport.messages import Line
 
@@ -78,10 +76,3 @@ def play(data: dict[str, Any]) -> int:
     finally:
         line.close()
     return 0
-
-
-if __name__ == "__main__":
-    code = play(msgpack.unpackb(sys.stdin.buffer.read()))
-    with suppress(OSError):
-        sys.stdout.flush()
-    os._exit(code)  # to take torch down module by module would hold up the restart or the end of the run by a second

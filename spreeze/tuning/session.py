@@ -1,32 +1,32 @@
 """The tuner: what is known already, or a search where nothing is."""
 
 import math
-import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from spreeze import registry
 from spreeze.config import Settings
 from spreeze.contract import EnvironmentSpec
+from spreeze.forkserver import ForkServer
 from spreeze.inherited import inherited_bundles
 from spreeze.signals import Interrupted
 from spreeze.sizing import sizes
 from spreeze.stages import build_stages
 from spreeze.tuning.memory import Found, alone, known, obeyable, remember
-from spreeze.tuning.nursery import Nursery, TrialError
 from spreeze.tuning.report import in_words
 from spreeze.tuning.search import Search, Trial
 from spreeze.tuning.space import first_choice, obstacle, space_of, too_short
-from spreeze.tuning.trial import Rates, Trials
+from spreeze.tuning.trial import Rates, TrialError, Trials
 
 OF_THE_MACHINE = ("learner_cores", "updates_per_call")
 """Options that a resumed run may choose anew."""
 
 
 class Tuner:
-    """Chooses sizes of one stage; says what it does, and calls `check` all the while, which may raise."""
+    """Chooses sizes of one stage; says what it does; what the fork server checks is checked all the while."""
 
     def __init__(
         self,
@@ -36,11 +36,11 @@ class Tuner:
         say: Callable[[str], None],
         inherited: Path | None = None,
         log: int | None = None,
-        check: Callable[[], None] = lambda: None,
+        forkserver: ForkServer | None = None,
         left_s: float = math.inf,
     ) -> None:
         self.settings, self.stage = settings, build_stages(settings, spec)[index]
-        self._spec, self._index, self._say, self._check = spec, index, say, check
+        self._spec, self._index, self._say, self._forkserver = spec, index, say, forkserver
         self._inherited, self._log, self._left_s = inherited, log, left_s
         self.reached: Rates | None = None
         """What the trial of the options given reached; None: there was none."""
@@ -77,8 +77,8 @@ class Tuner:
         begun, settings, algorithm = time.monotonic(), self.settings, registry.algorithm(self.settings.algo)
         inherited = inherited_bundles(str(self._inherited or ""))
         space, chosen = space_of(settings, self.stage, inherited), sizes(settings, algorithm, self.stage)
-        with self._nursery() as nursery:
-            trials = Trials(settings, self._spec, self._index, self._inherited, nursery, check=self._check)
+        with nullcontext(self._forkserver) if self._forkserver is not None else ForkServer() as forkserver:
+            trials = Trials(settings, self._spec, self._index, self._inherited, forkserver, log=self._log)
             climb = Search(
                 space,
                 lambda choice: trials.measure(choice.options(space.free)),
@@ -119,18 +119,9 @@ class Tuner:
     def _too_short(self, rates: Rates | None = None) -> bool:
         return self.settings.run.tune == "auto" and too_short(self.settings, self.stage, self._left_s, rates)
 
+    def _check(self) -> None:
+        if self._forkserver is not None:
+            self._forkserver.check()
+
     def _tell(self, trial: Trial) -> None:
         self._say(f"  {in_words(trial)}")
-
-    def _nursery(self) -> Nursery:
-        modules = preloaded(self.settings)
-        if self._log is not None:
-            return Nursery(modules, self._log, self._check)
-        with open(os.devnull, "wb") as nothing:
-            return Nursery(modules, nothing.fileno(), self._check)
-
-
-def preloaded(settings: Settings) -> list[str]:
-    """The modules of the plug-ins, imported before roles are forked."""
-    plug_ins = registry.algorithm(settings.algo).stages, registry.environment(settings.env).make_vector
-    return [str(function.__module__) for function in plug_ins]

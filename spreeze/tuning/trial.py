@@ -1,6 +1,7 @@
 """One setting tried: a short run of a stage with real roles, and the rates that it reached."""
 
 import dataclasses
+import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -12,7 +13,8 @@ from spreeze import registry
 from spreeze.config import Settings
 from spreeze.contract import EnvironmentSpec, Stage
 from spreeze.devices import part_devices
-from spreeze.errors import SpreezeError
+from spreeze.errors import ForkError, SpreezeError
+from spreeze.forkserver import OF_LEARNERS, ForkServer
 from spreeze.graphs import WARM_CALLS
 from spreeze.runtime import RuntimeFolder
 from spreeze.sizing import Sizes, sizes
@@ -20,8 +22,6 @@ from spreeze.stage_memory import StageMemory
 from spreeze.stages import build_stages
 from spreeze.transport.counters import STOP, WAITED, Counters
 from spreeze.transport.messages import Hub
-from spreeze.tuning.nursery import Nursery
-from spreeze.tuning.nursery import TrialError as TrialError
 
 CALLS, CUDA_CALLS = 2, WARM_CALLS + 2
 """Of the learner, before its rate is measured: on a GPU the first ones are eager, and one captures a graph."""
@@ -33,6 +33,10 @@ FIRST_LIMIT_S, BEGIN_LIMIT_S, MEASURE_LIMIT_S = 90.0, 6.0, 4.0
 SETTLE_S, MEASURE_S = 0.25, 0.8
 LOOK_S, CLOSE_LOOK_S = 0.02, 0.001
 """Between two looks at the counters: while time passes, and while the end of an update is waited for."""
+
+
+class TrialError(SpreezeError):
+    """A setting cannot be run; the message says why in a line."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ class Look:
 
 
 class Trials:
-    """Tries settings of one stage, one after another; `check` is called all the while, and may raise."""
+    """Tries settings of one stage, one after another; what the fork server checks is checked all the while."""
 
     def __init__(
         self,
@@ -94,13 +98,15 @@ class Trials:
         spec: EnvironmentSpec,
         index: int,
         inherited: Path | None,
-        nursery: Nursery,
+        forkserver: ForkServer,
         seconds: float = MEASURE_S,
-        check: Callable[[], None] = lambda: None,
+        log: int | None = None,
     ) -> None:
+        """`log` is a descriptor for what roles print, if anybody wants that."""
         self._settings = settings.replace(visualize="none", serial=False)
-        self._spec, self._index, self._nursery, self._seconds = spec, index, nursery, seconds
-        self._check = check
+        self._spec, self._index, self._forkserver, self._seconds = spec, index, forkserver, seconds
+        self._log = log
+        forkserver.preload(OF_LEARNERS)
         self._inherited, self._limit_s = str(inherited) if inherited else "", FIRST_LIMIT_S
 
     def measure(self, changes: Mapping[str, Any]) -> Rates:
@@ -120,8 +126,9 @@ class Trials:
             folder = runtime.path
             hub = Hub(folder / "hub")
             opened.callback(hub.close)
-            opened.callback(self._nursery.end_children)
-            return self._watch(memory, hub, folder)
+            log = self._log if self._log is not None else opened.enter_context(Path(os.devnull).open("wb")).fileno()
+            self._start_roles(memory, folder, log, opened)
+            return self._watch(memory, hub)
 
     def _memory(self, changes: Mapping[str, Any]) -> StageMemory:
         settings = self._settings.replace(**changes)
@@ -129,14 +136,22 @@ class Trials:
         chosen = sizes(settings, registry.algorithm(settings.algo), stage)
         return StageMemory(settings, self._spec, shortened(stage, chosen), self._index, chosen)
 
-    def _watch(self, memory: StageMemory, hub: Hub, folder: Path) -> Rates:
+    def _start_roles(self, memory: StageMemory, folder: Path, log: int, opened: ExitStack) -> None:
+        """Start every role, to be ended with `opened`."""
         for role in memory.roles:
             spec = memory.spec(role, 1, folder, folder / "hub", "", self._inherited)
-            self._nursery.start(spec, memory.fds)
+            try:
+                forked = self._forkserver.start(spec, memory.fds, log)
+            except ForkError as error:
+                raise TrialError(str(error)) from error
+            opened.callback(forked.wait)
+            opened.callback(forked.kill)
+
+    def _watch(self, memory: StageMemory, hub: Hub) -> Rates:
         counters = memory.counters
 
         def check() -> None:
-            self._check()
+            self._forkserver.check()
             complaint(hub)
 
         def advance(ready: Callable[[], bool], limit_s: float, look_s: float = LOOK_S) -> bool:

@@ -128,11 +128,11 @@ class Scene:
         found = {}
         for process in psutil.Process(self.owner).children(recursive=True):
             try:
-                words = process.cmdline()
+                words = title(process)
             except psutil.Error:
                 continue
-            if "spreeze.roles.main" in words and is_alive(process):
-                found[words[words.index("spreeze.roles.main") + 1]] = process
+            if words[:1] == ["spreeze:"] and is_alive(process):
+                found[words[1]] = process
         self.seen |= set(found.values())
         return found
 
@@ -174,8 +174,8 @@ class Scene:
     def assert_clean(self) -> None:
         """No process, socket, runtime folder, shared memory or unfinished file is left."""
         assert [process for process in self.seen if is_alive(process)] == []
-        strangers = [p.info["cmdline"] or [] for p in psutil.process_iter(["cmdline"])]
-        assert [words for words in strangers if self.folder.name in words and "spreeze.roles.main" in words] == []
+        strangers = [" ".join(p.info["cmdline"] or []).split() for p in psutil.process_iter(["cmdline"])]
+        assert [words for words in strangers if words[:1] == ["spreeze:"] and self.folder.name in words] == []
         assert list(self.runtime.iterdir()) == []
         assert sorted(os.listdir("/dev/shm")) == self.shm
         assert list((Counter(open_files()) - Counter(self.files)).elements()) == []
@@ -191,6 +191,11 @@ class Scene:
         for process in self.seen:
             if is_alive(process):
                 process.kill()
+
+
+def title(process: psutil.Process) -> list[str]:
+    """The words of a process's title; those of a role are `spreeze:`, its name, its run."""
+    return " ".join(process.cmdline()).split()
 
 
 def is_alive(process: psutil.Process) -> bool:

@@ -57,6 +57,28 @@ def test_a_run_survives_the_death_of_each_of_its_roles(scene: Scene) -> None:
     scene.assert_clean()
 
 
+def kill_what_forks(scene: Scene) -> None:
+    """Kill the process that forks roles, then a role, and end the learning when that works again."""
+    counters = scene.await_roles(ROLES)
+    before = scene.roles()
+    forking = [child for child in psutil.Process(scene.owner).children() if "spreeze.roles.forking" in child.cmdline()]
+    for process in (*forking, before["sampler-0"]):
+        process.kill()
+    wait_for(lambda: counters.row("sampler-0")[INCARNATION] == 2)
+    after = scene.roles()
+    assert {role for role in ROLES if after[role] != before[role]} == {"sampler-0"}
+    (scene.folder.parent / "end").touch()
+
+
+def test_a_run_survives_the_death_of_what_forks_its_roles(scene: Scene) -> None:
+    words = scene.words(*DAWDLING, "--evaluate", "--end", str(scene.folder.parent / "end"))
+    words[words.index("none")] = "video"
+    assert scene.play(words, lambda: kill_what_forks(scene)) == 0
+    assert scene.summary["restarts"] == {"sampler-0": 1}
+    assert "the process that forks roles had died; started anew" in (scene.folder / "log.txt").read_text()
+    scene.assert_clean()
+
+
 def test_a_killed_orchestrator_takes_its_roles_along_and_the_run_goes_on_from_its_checkpoint(scene: Scene) -> None:
     orchestrator = scene.start(scene.words(*DAWDLING, "--checkpoint-every", "0.5"))
     scene.await_roles(ROLES[:2])

@@ -12,6 +12,7 @@ from spreeze.checkpoint import Checkpoints
 from spreeze.config import Settings
 from spreeze.contract import Dataset, EnvironmentSpec
 from spreeze.errors import UsageError
+from spreeze.forkserver import ForkServer
 from spreeze.journal import Journal
 from spreeze.preflight import prepare
 from spreeze.processes import ProcessStage
@@ -62,9 +63,10 @@ def second(tmp_path: Path) -> Iterator[ProcessStage]:
     settings = Settings.from_data(TOY)
     spec, _ = prepare(settings)
     journal = Journal(tmp_path, settings, {}, lambda text: None)
-    stage = ProcessStage(StageHub(tmp_path, allocate(settings, spec, 1, None), journal, None), None)
-    yield stage
-    stage.close()
+    with ForkServer() as forkserver:
+        stage = ProcessStage(StageHub(tmp_path, allocate(settings, spec, 1, None), journal, None), None, forkserver)
+        yield stage
+        stage.close()
     journal.close()
 
 

@@ -10,8 +10,9 @@ import psutil
 import pytest
 
 from spreeze import supervisor
-from spreeze.errors import EnvironmentFault, LearnerFault, SpreezeError
-from spreeze.supervisor import MAX_ERRORS, MAX_FAILURES, PROGRESS, death
+from spreeze.errors import EnvironmentFault, ForkError, LearnerFault, SpreezeError
+from spreeze.forkserver import death
+from spreeze.supervisor import MAX_ERRORS, MAX_FAILURES, PROGRESS, Process
 from spreeze.transport.counters import BEAT, ENV_STEPS, TAKEN
 from tests.spreeze.supervised import ROLES, Family
 
@@ -25,7 +26,8 @@ def family() -> Iterator[Family]:
 
 
 def test_every_role_is_started_once(family: Family) -> None:
-    assert family.started == [(role, 1) for role in ROLES]
+    assert sorted(family.started) == sorted((role, 1) for role in ROLES)
+    assert [role for role, _ in family.started[-2:]] == ["learner-critic", "learner-actor"], "learners last"
     assert [child.role for child in family.supervisor.alive()] == list(ROLES)
     assert [child.role for child in family.supervisor.alive("learner")] == ["learner-critic", "learner-actor"]
 
@@ -107,6 +109,31 @@ def test_a_learner_that_fails_at_the_same_update_again_and_again_ends_the_run_ho
         for _ in range(MAX_ERRORS + 1):
             family.supervisor.heard_hello("learner-actor", family.incarnation("learner-actor"))
             family.fail("learner-actor", "LearnerFault: NaN")
+
+
+def test_a_role_for_which_there_is_no_process_is_tried_again() -> None:
+    made = Family()
+    make, refusals = made.start, [2]
+
+    def start(role: str, incarnation: int) -> Process:
+        if role == "evaluator" and refusals[0]:
+            refusals[0] -= 1
+            raise ForkError("no process")
+        return make(role, incarnation)
+
+    made.supervisor._start = start
+    made.supervisor.start_all()
+    assert made.said == ["evaluator cannot be started: no process; restarting"]
+    made.check_until(lambda: ("evaluator", 3) in made.started)
+    assert made.said[1:] == ["evaluator cannot be started: no process; restarting in 0.5 s"]
+    refusals[0] = MAX_FAILURES
+    made.process("evaluator").kill()
+    with pytest.raises(EnvironmentFault, match=r"the first time:\nthe process cannot be started: no process$"):
+        for _ in range(MAX_FAILURES):
+            made.supervisor.children["evaluator"].restart_at_s = 0.0
+            made.check_until(lambda: made.supervisor.children["evaluator"].process is None)
+            made.supervisor.check()
+    made.supervisor.kill_all()
 
 
 def test_a_role_that_lived_long_has_its_deaths_forgotten(family: Family, monkeypatch: pytest.MonkeyPatch) -> None:

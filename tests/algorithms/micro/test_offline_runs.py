@@ -13,7 +13,7 @@ from spreeze.signals import Interrupted
 from spreeze.transport.counters import BEAT, ENV_STEPS, INCARNATION, Counters
 from tests.algorithms.micro.line_world import EPISODE, LineWorld, behaviour
 from tests.contract.playing import play, resume, tensors
-from tests.faults.scene import Scene, staged, wait_for
+from tests.faults.scene import Scene, title, staged, wait_for
 
 PLUGINS = "tests.algorithms.micro.line_world"
 FAMILY = ("micro", "mopo", "mobile", "offline_sac")
@@ -161,4 +161,4 @@ def test_an_unknown_dataset_is_refused_before_anything_starts(scene: Scene, capf
 
 def test_no_process_is_left() -> None:
     children = psutil.Process().children(recursive=True)
-    assert [child for child in children if "spreeze.roles.main" in child.cmdline()] == []
+    assert [child for child in children if title(child)[:1] == ["spreeze:"]] == []
