@@ -70,4 +70,4 @@ def is_alive(process: psutil.Process) -> bool:
 def is_role(process: psutil.Process, folder: str) -> bool:
     """Whether a process is a role of the run in a folder."""
     words = command_line(process)
-    return any("spreeze.roles" in word for word in words) and folder in words
+    return words[:1] == ["spreeze:"] and folder in words
