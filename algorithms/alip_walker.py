@@ -99,8 +99,9 @@ class Walker(nn.Module):
         shift = template.shift(at_end, wanted, rate, step_time, config.softness)
         decision = np.empty((len(observation), len(self.low)))
         decision[:, : self.axes] = shift
-        decision[:, -2] = config.pitch
-        decision[:, -1] = self.low[-1] + config.height * (self.high[-1] - self.low[-1])
+        decision[:, -3] = config.pitch
+        decision[:, -2] = self.low[-2] + config.height * (self.high[-2] - self.low[-2])
+        decision[:, -1] = 1.0
         scaled = 2 * (decision - self.low) / (self.high - self.low) - 1
         return scaled.clip(-1, 1).astype(np.float32), np.column_stack([kept.reshape(len(memory), -1), seen["left"]])
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from spreeze.envs.bipeds.robot import TICK_S, Posture, Reference, Robot
-from spreeze.envs.bipeds.trajectories import Filter, blend, departure, lift
+from spreeze.envs.bipeds.trajectories import Filter, blend, departure, lift, paced
 
 TOUCH_N = 20.0
 """Force of the swing foot that counts as touch-down."""
@@ -61,7 +61,7 @@ class Gait:
         self._places = len(robot.low) - 2
         self._filter = Filter(count, len(robot.low), FREQUENCY)
         self.stance, self.since = np.zeros(count, np.int64), np.zeros(count)
-        """(N,): the foot that stands, and for how long [s]."""
+        """(N,): the foot that stands, and since when by the step's own clock, at `pace` until its time is up [s]."""
         self.target, self.lifted_off = np.zeros((count, len(robot.low))), np.zeros((count, 3))
         """(N, A): the decision that is followed; (N, 3): where the swing foot was, as `Reference.swing`."""
         self.left_with = np.zeros((count, 3))
@@ -70,6 +70,8 @@ class Gait:
         """(N,): where forward is [rad], and how it turns [rad/s]."""
         self.pressure = np.zeros(count)
         """(N,): as `Reference` has it, decided anew with every decision."""
+        self.wanted_pace, self.pace, self._quickening = np.ones(count), np.ones(count), np.zeros(count)
+        """(N,): how fast steps are to go on and do, 1 is the robot's own step time; the rate of the latter [1/s]."""
         self.incline = np.zeros(count)
         """(N,): of the ground along the heading, rise over run, as it is learned."""
         self._swing, self._yaw = np.zeros((count, 3, 3)), np.zeros((count, 3))
@@ -80,6 +82,7 @@ class Gait:
             "gait/lifted_off": self.lifted_off,
             "gait/left_with": self.left_with,
             "gait/heading": self.heading,
+            "gait/pace": self.pace,
             "gait/incline": self.incline,
             "gait/filter": self._filter.value,
         }
@@ -97,7 +100,7 @@ class Gait:
         """
         self.stance[indices], self.since[indices], self.heading[indices] = stance, 0.0, 0.0
         self.incline[indices] = below(posture.soles[indices, stance])
-        self.pressure[indices] = 0.0
+        self.pressure[indices], self.pace[indices], self.wanted_pace[indices] = 0.0, 1.0, 1.0
         self._lift_off(indices, posture)
         height = posture.base[indices, 2] - posture.feet[indices, stance, 2]
         places = np.zeros((len(indices), self._places))
@@ -105,15 +108,18 @@ class Gait:
         self.target[indices] = target
         self._filter.begin(indices, target)
 
-    def decide(self, decision: np.ndarray) -> None:
-        """Follow a decision (N, A) from now on; a foot about to land keeps its place."""
+    def decide(self, decision: np.ndarray, pace: np.ndarray) -> None:
+        """Follow a decision (N, A) from now on, at a pace (N,); a foot about to land keeps its place."""
+        self.wanted_pace[:] = pace
         free = self.phase < FROZEN
         self.target[:, self._places :] = decision[:, self._places :]
         self.target[free, : self._places] = decision[free, : self._places]
 
     def advance(self, posture: Posture) -> Reference:
         """One tick on; the reference is valid until the next one."""
-        self.since += TICK_S
+        self._quickening[:] = FREQUENCY * (self.wanted_pace - self.pace)
+        self.pace += TICK_S * self._quickening
+        self.since += TICK_S * np.where(self.since < self._robot.step_time, self.pace, 1.0)
         phase = self.phase
         touched = posture.force[self._rows, 1 - self.stance] > TOUCH_N
         landed = touched & (phase > EARLIEST)
@@ -156,8 +162,8 @@ class Gait:
     def _reference(self, phase: np.ndarray, filtered: np.ndarray) -> Reference:
         """w = blend, p = p0 + w (pf - p0), with pf as it is filtered; heights are above the plane of the ground."""
         robot, swing = self._robot, self._swing
-        w, late = blend(phase, robot.step_time), self.since - robot.step_time
-        onward = departure(phase, robot.step_time)
+        late = self.since - robot.step_time
+        w, onward, raised = (self._by_time(curve(phase, robot.step_time)) for curve in (blend, departure, lift))
         w[late >= 0, 2] = onward[late >= 0, 2] = 0
         aim = self._places_in_world(filtered[:, :, : self._places])
         for axis in range(self._places):
@@ -167,7 +173,7 @@ class Gait:
             swing[:, 2, axis] = w[:, 2] * way + 2 * w[:, 1] * aim[:, 1, axis] + w[:, 0] * aim[:, 2, axis]
             swing[:, :, axis] += self.left_with[:, axis, None] * onward
         start = self.lifted_off[:, 2]
-        height = robot.clearance * lift(phase, robot.step_time) - start[:, None] * w
+        height = robot.clearance * raised - start[:, None] * w
         height[:, 0] += start
         height += self.left_with[:, 2, None] * onward
         is_late = late > 0
@@ -178,6 +184,9 @@ class Gait:
         tilt = -np.arctan(self.incline)
         height, pitch, yaw = filtered[:, :, -1].copy(), filtered[:, :, -2], self._heading()
         return Reference(self.stance, swing, height, pitch, yaw, tilt, self.pressure)
+
+    def _by_time(self, curve: np.ndarray) -> np.ndarray:
+        return paced(curve, self.pace, self._quickening)
 
     def _along_ground(self, reference: Reference, posture: Posture) -> Reference:
         """Add the height of the plane through the stance foot, below swing foot and mass centre."""

@@ -15,6 +15,10 @@ SHIFT = (0.3, 0.15)
 """By how much a decision moves the landing place from there at most, forward and outward [m]."""
 
 
+PACE = (0.4, 1.6)
+"""Between which a decision has the step go on, in step times of the robot."""
+
+
 def later(momentum: np.ndarray, center: np.ndarray, rate: np.ndarray, seconds: np.ndarray) -> np.ndarray:
     """(N, D): momentum over m H [m/s] after `seconds` (N, 1) on the template with l = `rate` (N, 1).
 
@@ -37,13 +41,13 @@ def keeping(momentum: np.ndarray, rate: np.ndarray, step_time: np.ndarray) -> np
 
 
 class Planning:
-    """A `Scheme` in which decisions are landing place, pitch and height. Layout and units: docs/alip.md."""
+    """A `Scheme` in which decisions are landing place, pitch, height and pace. Layout and units: docs/alip.md."""
 
     def __init__(self, world: World) -> None:
         robot, count = world.robot, world.simulations.count
         self._world, self._axes = world, 2 if robot.spatial else 1
         self._low, self._high = np.array(robot.low), np.array(robot.high)
-        low, high = self._low.astype(np.float32), self._high.astype(np.float32)
+        low, high = np.append(self._low, PACE[0]).astype(np.float32), np.append(self._high, PACE[1]).astype(np.float32)
         high[: self._axes] = SHIFT[: self._axes]
         low[: self._axes] = -high[: self._axes]
         self.action_space = Box(low, high, dtype=np.float32)
@@ -77,7 +81,7 @@ class Planning:
     def decide(self, actions: np.ndarray) -> None:
         """As `Scheme` says."""
         world = self._world
-        world.gait.decide(self._placed(actions))
+        world.gait.decide(self._placed(actions[:, :-1]), actions[:, -1])
         if world.robot.spatial:
             world.gait.heading_rate[:] = world.conditions.command[:, 2]
         if world.robot.flat:

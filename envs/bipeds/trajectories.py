@@ -54,6 +54,17 @@ def departure(phase: np.ndarray, step_time: float) -> np.ndarray:
     return np.stack(rows, axis=1)
 
 
+def paced(curve: np.ndarray, pace: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """(N, 3): value, rate and acceleration by time of a curve (N, 3) whose own clock goes at `pace` (N,).
+
+    `change` (N,) is the rate of the pace: x' r, and x'' r^2 + x' r'.
+    """
+    found = curve.copy()
+    found[:, 1] *= pace
+    found[:, 2] = curve[:, 2] * pace * pace + curve[:, 1] * change
+    return found
+
+
 class Filter:
     """Follows targets (N, C) critically damped: a = w^2 (target - x) - 2 w v. Rows are x, v and a: (N, 3, C)."""
 

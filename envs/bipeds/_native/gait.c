@@ -14,7 +14,8 @@ struct gait {
     double *since;
     const double *target, *lifted_off, *left_with;
     double *heading;
-    const double *heading_rate;
+    const double *heading_rate, *wanted_pace;
+    double *pace, *quickening;
     double *filter, *swing, *yaw;
     const double *incline;
     double *height, *tilt;
@@ -32,7 +33,9 @@ int gait_tick(const struct gait *g)
 {
     int any = 0;
     for (int64_t n = 0; n < g->count; n++) {
-        g->since[n] += g->tick;
+        g->quickening[n] = g->frequency * (g->wanted_pace[n] - g->pace[n]);
+        g->pace[n] += g->tick * g->quickening[n];
+        g->since[n] += g->tick * (g->since[n] < g->step_time ? g->pace[n] : 1);
         g->landed[n] = g->force[2 * n + 1 - g->stance[n]] > g->touch && phase(g, n) > g->earliest;
         any |= g->landed[n];
     }
@@ -76,6 +79,13 @@ static void departure(double s, double seconds, double to[3])
     to[2] = (6 * s - 4) / seconds;
 }
 
+/* Of a curve by the step's own clock: rate and acceleration by time. */
+static void by_time(double pace, double change, double curve[3])
+{
+    curve[2] = curve[2] * pace * pace + curve[1] * change;
+    curve[1] *= pace;
+}
+
 /* Landing place, its rate and acceleration: along `axis` of the world, from the filter. */
 static void place(const struct gait *g, int64_t n, int64_t axis, double to[3])
 {
@@ -95,6 +105,8 @@ static void swing(const struct gait *g, int64_t n)
     const double *from = g->lifted_off + 3 * n, *left = g->left_with + 3 * n;
     double *to = g->swing + 9 * n;
     blend(s, g->step_time, w), departure(s, g->step_time, onward), lift(g->lifts, s, g->step_time, height);
+    by_time(g->pace[n], g->quickening[n], w), by_time(g->pace[n], g->quickening[n], onward);
+    by_time(g->pace[n], g->quickening[n], height);
     if (late >= 0) w[2] = onward[2] = 0;
     for (int64_t axis = 0; axis < g->decisions - 2; axis++) {
         place(g, n, axis, aim);

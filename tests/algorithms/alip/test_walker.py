@@ -23,26 +23,27 @@ SIZES = {
     "momentum": 1,
     "command": 1,
     "speed_error": 1,
-    "previous": 3,
+    "previous": 4,
     "left": 1,
     "template": 2,
 }
 SPACE = Dict([(name, Box(-np.inf, np.inf, (size,), np.float32)) for name, size in SIZES.items()])
-ACTION = Box(np.array([-0.5, -0.2, 0.6], np.float32), np.array([0.5, 0.2, 0.8], np.float32))
+ACTION = Box(np.array([-0.5, -0.2, 0.6, 0.4], np.float32), np.array([0.5, 0.2, 0.8, 1.6], np.float32))
 SPEC = EnvironmentSpec(SPACE, ACTION)
 RATE, STEP_TIME = 4.0, 0.3
 
 
 def observed(position: float, momentum: float, command: float, error: float, left: float) -> torch.Tensor:
-    return torch.tensor([[position, momentum, command, error, 0, 0, 0, left, RATE, STEP_TIME]], dtype=torch.float32)
+    return torch.tensor([[position, momentum, command, error, 0, 0, 0, 0, left, RATE, STEP_TIME]], dtype=torch.float32)
 
 
 def placed(observation: torch.Tensor, config: WalkerConfig) -> float:
     """Landing place from the mass centre [m]: what is decided, from the place that keeps the momentum."""
-    position, momentum, left = (observation[:, place].double().numpy() for place in (0, 1, 7))
+    position, momentum, left = (observation[:, place].double().numpy() for place in (0, 1, 8))
     _, at_end = later(position, momentum, np.float64(RATE), left)
     policy, none = WalkerPolicy(Walker(SPEC, config)), torch.zeros(1)
     action, _, _ = policy.act(Step(observation, none, none, none.bool()), policy.initial_state(1), "walk")
+    assert abs(action[0, -1]) < 1e-6, "steps take the robot's own time"
     return float(action[0, 0] * 0.5 + at_end[0] * np.tanh(RATE * STEP_TIME / 2) / RATE)
 
 
@@ -104,7 +105,7 @@ def test_another_environment_is_refused_by_what_is_missing() -> None:
 
 def test_entries_are_found_by_name() -> None:
     places, axes = entries(SPEC)
-    assert (places["template"], axes) == (slice(8, 10), 1)
+    assert (places["template"], axes) == (slice(9, 11), 1)
 
 
 def test_the_planner_differs_from_ppo_in_its_settings_alone() -> None:

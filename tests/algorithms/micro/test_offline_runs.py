@@ -13,7 +13,7 @@ from spreeze.signals import Interrupted
 from spreeze.transport.counters import BEAT, ENV_STEPS, INCARNATION, Counters
 from tests.algorithms.micro.line_world import EPISODE, LineWorld, behaviour
 from tests.contract.playing import play, resume, tensors
-from tests.faults.scene import Scene, title, staged, wait_for
+from tests.faults.scene import Scene, staged, title, wait_for
 
 PLUGINS = "tests.algorithms.micro.line_world"
 FAMILY = ("micro", "mopo", "mobile", "offline_sac")

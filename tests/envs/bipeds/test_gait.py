@@ -49,6 +49,24 @@ def test_a_sole_that_lies_on_the_ground_tells_its_incline() -> None:
     np.testing.assert_allclose(vector.gait.incline, np.tan(vector.conditions.slope), atol=1e-12)
 
 
+@pytest.mark.parametrize(("pace", "ticks"), [(1.0, 300), (0.5, 575), (1.5, 208)])
+def test_a_step_ends_when_its_own_clock_says_so(pace: float, ticks: int) -> None:
+    """The pace follows with 1 - exp(-40 t): at 0.5 it takes 0.575 s to make 0.3 s, and the foot is down at its end."""
+    vector = make_vector("rabbit", WalkingOptions(), 1, 0)
+    vector.reset()
+    gait, posture = vector.gait, vector.world.controller.posture()
+    gait.decide(gait.target.copy(), np.full(1, pace))
+    for tick in range(ticks):
+        assert gait.phase[0] < 1, tick
+        reference = gait.advance(posture)
+    assert gait.phase[0] == pytest.approx(1, abs=0.01)
+    assert abs(reference.swing[0, 0, 2]) < 0.02
+    gait.advance(posture), gait.advance(posture)
+    before = float(gait.since[0])
+    gait.advance(posture)
+    assert gait.since[0] - before == pytest.approx(0.001), "what comes too late comes by the time of all"
+
+
 @pytest.mark.parametrize(("force", "expected"), [(50.0, TURN), (0.0, 0.0)])
 def test_a_sole_on_its_edge_teaches_little_and_one_in_the_air_nothing(force: float, expected: float) -> None:
     vector = make_vector("walker2d-alip", WalkingOptions(), 1, 0)

@@ -42,8 +42,9 @@ def test_references_memory_and_slips_are_those_of_numpy(name: str) -> None:
         seen, decision = posture(random), random.uniform(robot.low, robot.high, (COUNT, len(robot.low)))
         before = plain.stance.copy()
         if tick % 30 == 0:
-            plain.decide(decision)
-            native.decide(decision)
+            pace = random.uniform(0.4, 1.6, COUNT)
+            plain.decide(decision, pace)
+            native.decide(decision, pace)
         for left, right in zip(plain.advance(seen), native.advance(seen), strict=True):
             np.testing.assert_allclose(right, left, rtol=1e-12, atol=1e-11)
         slip = plain.slips(seen)

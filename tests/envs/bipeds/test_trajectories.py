@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from spreeze.envs.bipeds.trajectories import Filter, blend, departure, lift
+from spreeze.envs.bipeds.trajectories import Filter, blend, departure, lift, paced
 
 STEP_TIME = 0.3
 PHASES = np.linspace(0, 1, 2001)
@@ -18,6 +18,18 @@ def test_rates_and_accelerations_are_derivatives(curve: Callable[[np.ndarray, fl
         slopes = np.gradient(values[:, order], PHASES * STEP_TIME)
         np.testing.assert_allclose(
             slopes[5:-5], values[5:-5, order + 1], atol=0.01 * np.abs(values[:, order + 1]).max()
+        )
+
+
+def test_rates_by_time_are_derivatives_where_the_clock_of_a_step_changes_its_pace() -> None:
+    seconds = np.linspace(0, 0.2, 2001)
+    pace = 1 + 0.5 * np.sin(20 * seconds)
+    phase = (seconds + 0.5 / 20 * (1 - np.cos(20 * seconds))) / STEP_TIME
+    values = paced(blend(phase, STEP_TIME), pace, 10 * np.cos(20 * seconds))
+    for order in (0, 1):
+        slopes = np.gradient(values[:, order], seconds)
+        np.testing.assert_allclose(
+            slopes[5:-5], values[5:-5, order + 1], atol=1e-3 * np.abs(values[:, order + 1]).max()
         )
 
 
