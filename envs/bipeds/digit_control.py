@@ -67,7 +67,7 @@ class WholeBody:
         self._upper = np.append(self._limit, np.zeros(CONE_ROWS))
         self._lower = np.append(-self._limit, np.full(CONE_ROWS, -np.inf))
         self._wanted, self._toes = np.zeros((count, TASKS)), np.zeros((count, 2))
-        self._rows, self._solver = np.arange(count), Solver(count)
+        self._rows, self._solver, self._found = np.arange(count), Solver(count), np.zeros((count, TORQUES))
         self._seen, self._posture = np.full((count, model.nq + model.nv), np.nan), _empty(count)
         self._rotation = np.zeros((count, 3, 3))
         self.memory: dict[str, np.ndarray] = {"controller/active": self._solver.active}
@@ -93,17 +93,16 @@ class WholeBody:
         """As `Controller` says."""
         self._aim(posture, reference)
         self.dynamics.pose(reference.stance, self._wanted, self._toes, self._scale, self._cone)
-        problems, torques = self.dynamics.problems, self._torques
-        offset = problems["offset"]
-        within = np.asarray(((offset <= self._upper) & (offset >= self._lower)).all(axis=1))
-        torques[within] = offset[within, :TORQUES]
-        self._solver.active[within] = 0
-        failed = np.zeros(len(within), bool)
-        for n in np.flatnonzero(~within).tolist():
+        problems, torques, found = self.dynamics.problems, self._torques, self._found
+        settled = self.dynamics.settle(self._upper, self._lower, self._solver.active, found)
+        torques[settled] = found[settled]
+        failed = np.zeros(len(settled), bool)
+        for n in np.flatnonzero(~settled).tolist():
             x, kept = self._solver.solve(n, problems[n], self._upper, self._lower)
             failed[n] = not kept
             if x is not None:
-                torques[n] = np.clip(problems[n]["rows"][:TORQUES] @ x + offset[n, :TORQUES], -self._limit, self._limit)
+                wanted = problems[n]["rows"][:TORQUES] @ x + problems[n]["offset"][:TORQUES]
+                torques[n] = np.clip(wanted, -self._limit, self._limit)
         return Counts((np.abs(torques) >= self._limit).any(axis=1), failed)
 
     def _look(self, positions: np.ndarray, velocities: np.ndarray) -> None:

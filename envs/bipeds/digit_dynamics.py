@@ -98,6 +98,17 @@ class Dynamics:
             rows, offset = problem(terms, int(stance[n]), wanted[n], toes[n], scale, cone)
             self.problems["rows"][n], self.problems["offset"][n] = rows, offset
 
+    def settle(self, upper: np.ndarray, lower: np.ndarray, active: np.ndarray, torques: np.ndarray) -> np.ndarray:
+        """Solve the programmes min |x|^2, `lower` <= rows @ x + offset <= `upper` (37,), of `problems` that are easy.
+
+        Easy is where x = 0 keeps to all limits. Fills the `active` constraints (N, 37: 1 at the upper limit, -1 at the
+        lower one) and `torques` (N, 20) of these; returns which they are (N,).
+        """
+        offset = self.problems["offset"]
+        settled = np.asarray(((offset <= upper) & (offset >= lower)).all(axis=1))
+        torques[settled], active[settled] = offset[settled, :TORQUES], 0
+        return settled
+
     def _evaluate(self, terms: Any, position: np.ndarray, velocity: np.ndarray) -> None:
         model, data = self.model, self._data
         data.qpos[:], data.qvel[:] = position, velocity

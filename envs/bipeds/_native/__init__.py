@@ -47,6 +47,14 @@ class NativeDynamics(Dynamics):
         assert all(array.flags.c_contiguous for array in arrays)
         self._library.digit_problems(ctypes.c_int64(len(self.terms)), *map(pointer, arrays))
 
+    def settle(self, upper: np.ndarray, lower: np.ndarray, active: np.ndarray, torques: np.ndarray) -> np.ndarray:
+        """As `Dynamics` says; also where some constraints are active, if few changes of those of before suffice."""
+        settled = np.empty(len(active), bool)
+        arrays = self.problems, upper, lower, active, torques, settled
+        assert all(array.flags.c_contiguous for array in arrays)
+        self._library.digit_settle(ctypes.c_int64(len(active)), *map(pointer, arrays))
+        return settled
+
 
 def dynamics(model: Any, count: int) -> Dynamics:
     """Return the dynamics of `count` robots, from the library where there is one."""
