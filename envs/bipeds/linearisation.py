@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from spreeze.envs.native.simulations import Simulations
 
 
+MISSES = 10.0, 1.0, 10.0, 1.0, 10.0
+"""By how much accelerations of outputs miss alike where torques are limited: pitch [rad/s^2], height, swing foot x and z
+[m/s^2], its pitch. Heights come first: who sinks or stumbles falls, who leans or steps short steps again (ours)."""
+
+
 @dataclass(frozen=True)
 class Feet:
     """How a planar robot touches the ground."""
@@ -59,6 +64,7 @@ class Linearisation:
         self._roll = np.zeros((2, self._size))
         self._roll[[0, 1], self._links] = 0 if feet.flat else feet.radius
         self._outputs = 5 if feet.flat else 4
+        self._misses = np.array(MISSES[: self._outputs])
         self._aims = np.zeros((count, 3, self._outputs))
         self._matrix = np.zeros((count, self._size, self._size))
         self._aim = np.zeros((count, self._size, 2))

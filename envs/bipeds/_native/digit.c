@@ -6,6 +6,7 @@
 #include <mujoco/mujoco.h>
 
 #include "solve.h"
+#include "limits.h"
 
 enum { FREE = 6, LEG = 6, ARM = 4, FULL = 28, REDUCED = 26, TASKS = 20, MOTORS = 20, CONE = 17, LIMITS = MOTORS + CONE };
 
@@ -183,77 +184,16 @@ void digit_problems(int64_t count, const struct terms *terms, const int64_t *sta
     }
 }
 
-enum { ACTIVE = 12, ROUNDS = 30 };       /* constraints that are tried together; changes of them */
 static const double EXACT = 1e-6;        /* as daqp has it [N m, N] */
 
-/* By how much row `i` is beyond its limits at `value`, negative below the lower one. */
-static double beyond(double value, double upper, double lower)
-{
-    return value > upper ? value - upper : value < lower ? value - lower : 0;
-}
-
-/* The shortest x that holds `size` rows at their limits, and their multipliers. */
-static void hold(const struct problem *p, const double *upper, const double *lower, const int *held, const int *sign, int size,
-                 double *multiplier, double *x)
-{
-    double products[ACTIVE * ACTIVE];
-    for (int i = 0; i < size; i++) {
-        multiplier[i] = (sign[i] > 0 ? upper : lower)[held[i]] - p->offset[held[i]];
-        for (int j = 0; j < size; j++) {
-            double *product = products + i * size + j;
-            *product = 0;
-            for (int k = 0; k < TASKS; k++) *product += p->rows[held[i]][k] * p->rows[held[j]][k];
-        }
-    }
-    solve(products, multiplier, size, 1);
-    for (int k = 0; k < TASKS; k++) {
-        x[k] = 0;
-        for (int i = 0; i < size; i++) x[k] += multiplier[i] * p->rows[held[i]][k];
-    }
-}
-
-/* Limited values (torques first) of one robot; return whether its programme could be solved by few changes of the active
-   constraints. Then all limits hold and every multiplier has its sign, which no other x fulfils. */
-static int settle(const struct problem *p, const double *upper, const double *lower, int8_t *active, double *values)
-{
-    int held[ACTIVE], sign[ACTIVE], size = 0;
-    for (int i = 0; i < LIMITS; i++)
-        if (active[i] && size < ACTIVE) held[size] = i, sign[size++] = active[i];
-    for (int round = 0; round < ROUNDS; round++) {
-        double multiplier[ACTIVE], x[TASKS], most = EXACT;
-        int wrong = -1, worst = -1;
-        hold(p, upper, lower, held, sign, size, multiplier, x);
-        for (int i = 0; i < size; i++) {
-            if (!isfinite(multiplier[i])) return 0;
-            if (sign[i] * multiplier[i] > 0 && (wrong < 0 || fabs(multiplier[i]) > fabs(multiplier[wrong]))) wrong = i;
-        }
-        if (wrong >= 0) {
-            held[wrong] = held[--size], sign[wrong] = sign[size];
-            continue;
-        }
-        for (int i = 0; i < LIMITS; i++) {
-            values[i] = p->offset[i];
-            for (int k = 0; k < TASKS; k++) values[i] += p->rows[i][k] * x[k];
-            double miss = fabs(beyond(values[i], upper[i], lower[i]));
-            if (miss > most) most = miss, worst = i;
-        }
-        if (worst < 0) {
-            memset(active, 0, LIMITS * sizeof *active);
-            for (int i = 0; i < size; i++) active[held[i]] = sign[i];
-            return 1;
-        }
-        if (size == ACTIVE) return 0;
-        held[size] = worst, sign[size++] = values[worst] > upper[worst] ? 1 : -1;
-    }
-    return 0;
-}
-
+/* Torques of the robots whose programme is settled; `active` is where each begins, and ends. */
 void digit_settle(int64_t count, const struct problem *problems, const double *upper, const double *lower, int8_t *active,
                   double *torques, uint8_t *settled)
 {
     for (int64_t n = 0; n < count; n++) {
+        const struct limited programme = {LIMITS, TASKS, problems[n].rows[0], problems[n].offset, upper, lower};
         double values[LIMITS];
-        settled[n] = settle(problems + n, upper, lower, active + n * LIMITS, values);
+        settled[n] = settle(&programme, EXACT, active + n * LIMITS, values);
         for (int i = 0; i < MOTORS && settled[n]; i++)
             torques[n * MOTORS + i] = fmin(fmax(values[i], lower[i]), upper[i]);
     }

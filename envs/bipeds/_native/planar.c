@@ -4,8 +4,9 @@
 #include <string.h>
 
 #include "solve.h"
+#include "limits.h"
 
-enum { MOST = 8, RIGHT = 2, FREE = 3 };  /* links; right sides; joints of the root */
+enum { MOST = 8, OUTPUTS = 5, RIGHT = 1 + OUTPUTS, FREE = 3 };  /* links; outputs; right sides; joints of the root */
 
 /* x + i z */
 struct vector {
@@ -27,7 +28,7 @@ struct robots {
     double *base, *base_velocity, *attitude, *attitude_rate, *mass_center, *mass_velocity, *feet, *feet_velocity, *force,
         *soles;
     const int64_t *stance;
-    const double *aims, *pressure;
+    const double *aims, *pressure, *misses;
     uint8_t *saturated, *failed;
 };
 
@@ -169,90 +170,96 @@ static double momentum(const struct robots *r, const struct terms *t, double *ro
     return dot(carried, t->rests) - dot(shift, t->lifted) - forces;
 }
 
-/* Angular accelerations, all 0 if there are none; return whether that is so. */
-static int turn(const struct robots *r, const struct terms *t, int stance, const double *wanted, double *found)
+/* Angular accelerations, all 0 if there are none: as wanted, and for each output by how much they change with it. Return
+   whether there are none. */
+static int turn(const struct robots *r, const struct terms *t, int stance, const double *wanted, double found[MOST][RIGHT])
 {
     int64_t size = r->links, swing = 1 - stance;
     double matrix[MOST * MOST] = {0}, last = momentum(r, t, matrix + size * (size - 1));
-    double known[5] = {0, t->held[stance].z, t->held[2].x - t->held[swing].x, t->held[stance].z - t->held[swing].z, 0};
+    double known[OUTPUTS] = {0, t->held[stance].z, t->held[2].x - t->held[swing].x, t->held[stance].z - t->held[swing].z, 0};
     matrix[0] = 1;
     for (int64_t j = 0; j < size; j++) {
         matrix[size + j] = -t->jacobian[stance][j].z;
         matrix[2 * size + j] = t->jacobian[swing][j].x - t->jacobian[2][j].x;
         matrix[3 * size + j] = t->jacobian[swing][j].z - t->jacobian[stance][j].z;
     }
-    memset(found, 0, size * RIGHT * sizeof *found);
-    for (int64_t i = 0; i < 4 + r->flat; i++) {
-        found[RIGHT * i] = wanted[i] + known[i];
-        found[RIGHT * i + 1] = (i < 2 ? wanted[i] : 0) + known[i];
-    }
+    memset(found, 0, size * sizeof *found);
+    for (int64_t i = 0; i < 4 + r->flat; i++) found[i][0] = wanted[i] + known[i], found[i][1 + i] = 1;
     if (r->flat) matrix[4 * size + (stance ? r->left : r->right)] = matrix[5 * size + (stance ? r->right : r->left)] = 1;
-    found[RIGHT * (size - 1)] = found[RIGHT * size - 1] = last;
-    solve(matrix, found, size, RIGHT);
+    found[size - 1][0] = last;
+    solve(matrix, found[0], size, RIGHT);
     int failed = 0;
-    for (int64_t i = 0; i < size * RIGHT; i++) failed |= !isfinite(found[i]);
-    if (failed) memset(found, 0, size * RIGHT * sizeof *found);
+    for (int64_t i = 0; i < size; i++)
+        for (int k = 0; k < RIGHT; k++) failed |= !isfinite(found[i][k]);
+    if (failed) memset(found, 0, size * sizeof *found);
     return failed;
 }
 
-/* Torques of the joints, as wanted and with a swing foot at rest; return whether there are none. */
-static int torques(const struct robots *r, int64_t n, int stance, const double *wanted, double *driven)
+/* Torques of the joints, as wanted, and by how much they change with each output; return whether there are none. */
+static int torques(const struct robots *r, int64_t n, int stance, const double *wanted, double driven[MOST][RIGHT])
 {
     struct terms t;
-    double found[MOST * RIGHT];
+    double found[MOST][RIGHT];
     evaluate(r, n, stance, &t);
     int failed = turn(r, &t, stance, wanted, found);
-    for (int64_t j = 0; j < r->links - 1; j++)
-        for (int k = 0; k < RIGHT; k++)
-            driven[RIGHT * j + k] = r->joint_damping[j] * r->velocities[n * r->stride + FREE + j];
+    memset(driven, 0, (r->links - 1) * sizeof *driven);
+    for (int64_t j = 0; j < r->links - 1; j++) driven[j][0] = r->joint_damping[j] * r->velocities[n * r->stride + FREE + j];
     for (int k = 0; k < RIGHT; k++) {
-        struct vector base = scaled(-1, t.rests), push = t.lifted;
+        struct vector base = k ? (struct vector){0, 0} : scaled(-1, t.rests), push = k ? (struct vector){0, 0} : t.lifted;
         for (int64_t j = 0; j < r->links; j++) {
-            base = plus(base, scaled(-found[RIGHT * j + k], t.contact[j]));
-            push = plus(push, scaled(found[RIGHT * j + k], t.moment[j]));
+            base = plus(base, scaled(-found[j][k], t.contact[j]));
+            push = plus(push, scaled(found[j][k], t.moment[j]));
         }
         push = plus(push, scaled(r->mass, base));
         for (int64_t i = 0; i < r->links; i++) {
-            double torque = t.forces[i] + dot(t.moment[i], base) - dot(t.contact[i], push);
-            for (int64_t j = 0; j < r->links; j++) torque += t.mass[i][j] * found[RIGHT * j + k];
-            for (int64_t j = 1; j < r->links; j++) driven[RIGHT * (j - 1) + k] += r->from_joints[i * r->links + j] * torque;
+            double torque = (k ? 0 : t.forces[i]) + dot(t.moment[i], base) - dot(t.contact[i], push);
+            for (int64_t j = 0; j < r->links; j++) torque += t.mass[i][j] * found[j][k];
+            for (int64_t j = 1; j < r->links; j++) driven[j - 1][k] += r->from_joints[i * r->links + j] * torque;
         }
     }
     return failed;
 }
 
-/* Of `size` torques, those within the limits; return whether they had to be changed. */
-static int within(const double *both, const double *limit, int64_t size, double *kept)
+/* Torques within the limits, with which outputs miss by as little as can be; return whether they had to be changed. */
+static int within(const struct robots *r, double driven[MOST][RIGHT], double *kept)
 {
+    int64_t size = r->links - 1, outputs = 4 + r->flat;
+    double rows[MOST * OUTPUTS], offset[MOST], lower[MOST];
     int saturated = 0;
-    double share = 1;
+    int8_t active[MOST] = {0};
     for (int64_t j = 0; j < size; j++) {
-        double full = both[RIGHT * j], calm = both[RIGHT * j + 1];
-        kept[j] = full;
-        if (!(fabs(full) > limit[j])) continue;
-        saturated = 1;
-        if (fabs(calm) <= limit[j]) share = fmin(share, (copysign(limit[j], full - calm) - calm) / (full - calm));
+        kept[j] = offset[j] = driven[j][0], lower[j] = -r->limit[j];
+        saturated |= fabs(offset[j]) > r->limit[j];
+        for (int64_t i = 0; i < outputs; i++) rows[j * outputs + i] = driven[j][1 + i] * r->misses[i];
     }
-    for (int64_t j = 0; j < size && saturated; j++) {
-        double full = both[RIGHT * j], calm = both[RIGHT * j + 1], torque = calm + fmax(share, 0) * (full - calm);
-        kept[j] = fmin(fmax(torque, -limit[j]), limit[j]);
-    }
+    const struct limited programme = {size, outputs, rows, offset, r->limit, lower};
+    if (saturated && !settle(&programme, 1e-9, active, kept)) memcpy(kept, offset, size * sizeof *kept);
+    for (int64_t j = 0; j < size && saturated; j++) kept[j] = fmin(fmax(kept[j], lower[j]), r->limit[j]);
     return saturated;
 }
 
-void planar_torques(const struct robots *r, const int64_t *stance, const double *wanted, double *both, uint8_t *failed)
+/* Torques (count, joints) and how they change with outputs (count, joints, outputs). */
+void planar_torques(const struct robots *r, const int64_t *stance, const double *wanted, double *full, double *gains,
+                    uint8_t *failed)
 {
-    int64_t outputs = 4 + r->flat, size = RIGHT * (r->links - 1);
-    for (int64_t n = 0; n < r->count; n++) failed[n] = torques(r, n, stance[n], wanted + n * outputs, both + n * size);
+    int64_t outputs = 4 + r->flat, size = r->links - 1;
+    for (int64_t n = 0; n < r->count; n++) {
+        double driven[MOST][RIGHT];
+        failed[n] = torques(r, n, stance[n], wanted + n * outputs, driven);
+        for (int64_t j = 0; j < size; j++) {
+            full[n * size + j] = driven[j][0];
+            memcpy(gains + (n * size + j) * outputs, driven[j] + 1, outputs * sizeof *gains);
+        }
+    }
 }
 
 void planar_track(const struct robots *r)
 {
-    double wanted[5], both[MOST * RIGHT], kept[MOST];
+    double wanted[OUTPUTS], driven[MOST][RIGHT], kept[MOST];
     for (int64_t n = 0; n < r->count; n++) {
         accelerations(r, n, r->stance[n], wanted);
-        r->failed[n] = torques(r, n, r->stance[n], wanted, both);
-        r->saturated[n] = within(both, r->limit, r->links - 1, kept);
+        r->failed[n] = torques(r, n, r->stance[n], wanted, driven);
+        r->saturated[n] = within(r, driven, kept);
         if (!r->failed[n]) memcpy(r->torques + n * r->stride, kept, (r->links - 1) * sizeof *kept);
     }
 }

@@ -73,6 +73,7 @@ class NativeLinearisation(Linearisation):
             "stance": self._stance,
             "aims": self._aims,
             "pressure": self.pressure,
+            "misses": self._misses,
             **self._wrong._asdict(),
         }
 
@@ -88,12 +89,13 @@ class NativeLinearisation(Linearisation):
         self._library.planar_track(self._robots)
         return self._wrong
 
-    def torques(self, stance: np.ndarray, accelerations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def torques(self, stance: np.ndarray, accelerations: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """As `Linearisation` says."""
-        both, failed = np.empty((len(stance), self._size - 1, 2)), np.empty(len(stance), bool)
-        arrays = np.ascontiguousarray(stance, np.int64), np.ascontiguousarray(accelerations), both, failed
-        self._library.planar_torques(self._robots, *map(pointer, arrays))
-        return both, failed
+        count, joints = len(stance), self._size - 1
+        found = np.empty((count, joints)), np.empty((count, joints, self._outputs)), np.empty(count, bool)
+        given = np.ascontiguousarray(stance, np.int64), np.ascontiguousarray(accelerations)
+        self._library.planar_torques(self._robots, *map(pointer, (*given, *found)))
+        return found
 
 
 def linearisation(simulations: Simulations, feet: Feet, frequency: float) -> Linearisation:
