@@ -6,6 +6,8 @@ round one for rolling. What is left is the angular momentum about it, which grav
 that turns the robot around the contact gives that equation, without unknown forces. So one system of n equations for
 the n angular accelerations is solved; contact force and torques follow.
 
+Where torques are limited, the outputs miss what they are to do, together by as little as can be (`within`).
+
 With feet, the one that stands is not turned, however the ground inclines it, and the ankle puts the centre of pressure
 where the reference has it, so that the template's contact stays a point. The form for the five-link walker is that of
 arXiv 2109.14862, whose public code has Kp = 1600 and Kd = 80; the form for feet is ours.
@@ -16,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import daqp
 import numpy as np
 
 from spreeze.envs.bipeds.chain import Chain
@@ -67,7 +70,8 @@ class Linearisation:
         self._misses = np.array(MISSES[: self._outputs])
         self._aims = np.zeros((count, 3, self._outputs))
         self._matrix = np.zeros((count, self._size, self._size))
-        self._aim = np.zeros((count, self._size, 2))
+        self._aim = np.zeros((count, self._size, 1 + self._outputs))
+        self._aim[:, range(self._outputs), range(1, 1 + self._outputs)] = 1
         self._to_joints = chain.from_joints[:, 1:].T.copy()
         self._posture = _empty(count)
         self.pressure = np.zeros(count)
@@ -111,8 +115,8 @@ class Linearisation:
     def track(self, posture: Posture, reference: Reference) -> Counts:
         """As `Controller` says."""
         accelerations = self._wanted(posture, reference)
-        both, failed = self.torques(reference.stance, accelerations)
-        torques, saturated = within(both, self._limit)
+        full, gains, failed = self.torques(reference.stance, accelerations)
+        torques, saturated = within(full, gains * self._misses, self._limit)
         if failed.any():
             torques[failed] = self._torques[failed]
         self._torques[...] = torques
@@ -147,25 +151,24 @@ class Linearisation:
         if self._feet.flat:
             self.pressure[:] = reference.pressure
 
-    def torques(self, stance: np.ndarray, accelerations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Torques with which the outputs accelerate as wanted (N, outputs), and where there are none (N,).
+    def torques(self, stance: np.ndarray, accelerations: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Torques (N, joints) with which the outputs accelerate as wanted (N, outputs).
 
-        (N, joints, 2): as wanted, and with a swing foot that does not accelerate.
+        Also by how much they change with each of these accelerations (N, joints, outputs), and where there are none (N,).
         """
         motion, chain, rows, flat = self._motion, self.chain, self._rows, self._feet.flat
         jacobian, bias = motion.turning[:, None] * self._points, motion.spinning @ self._points.T
         stands, held = jacobian[rows, stance], bias[rows, stance]
         swing, moved = jacobian[rows, 1 - stance], bias[rows, 1 - stance]
         matrix, aim = self._matrix, self._aim
-        aim[:, : self._outputs] = accelerations[:, :, None]
-        aim[:, 2 : self._outputs, 1] = 0
+        aim[:, : self._outputs, 0] = accelerations
         matrix[:, 0, 0] = 1
         matrix[:, 1], matrix[:, 3] = -stands.imag, swing.imag - stands.imag
         matrix[:, 2] = swing.real - jacobian[:, 2].real
         known = np.stack([held.imag, bias[:, 2].real - moved.real, held.imag - moved.imag], axis=1)
-        aim[:, 1:4] += known[:, :, None]
+        aim[:, 1:4, 0] += known
         if flat:
-            matrix[:, 4:6], aim[:, 5] = 0, 0
+            matrix[:, 4:6], aim[:, 5, 0] = 0, 0
             matrix[rows, 4, self._links[1 - stance]] = matrix[rows, 5, self._links[stance]] = 1
         contact, rests = stands - self._roll[stance], held
         if flat:
@@ -178,33 +181,33 @@ class Linearisation:
         carried = chain.mass * shift + moment.sum(axis=1)
         matrix[:, -1] = mass.sum(axis=1)
         matrix[:, -1] += (shift.conj()[:, None] * moment - carried.conj()[:, None] * contact).real
-        aim[:, -1] = ((carried.conj() * rests - shift.conj() * lifted).real - forces.sum(axis=1))[:, None]
+        aim[:, -1, 0] = (carried.conj() * rests - shift.conj() * lifted).real - forces.sum(axis=1)
         found, failed = _solve(matrix, aim)
-        base = -(contact[:, None] @ found) - rests[:, None, None]
-        push = chain.mass * base + moment[:, None] @ found + lifted[:, None, None]
-        torques = mass @ found + forces[:, :, None]
+        base = -(contact[:, None] @ found)
+        base[:, 0, 0] -= rests
+        push = chain.mass * base + moment[:, None] @ found
+        push[:, 0, 0] += lifted
+        torques = mass @ found
+        torques[:, :, 0] += forces
         torques += (moment.conj()[:, :, None] * base - contact.conj()[:, :, None] * push).real
         driven = self._to_joints @ torques
-        driven += (self._joint_damping * self._simulations.qvel[:, 3:])[:, :, None]
-        return driven, failed
+        full = driven[:, :, 0] + self._joint_damping * self._simulations.qvel[:, 3:]
+        return full, driven[:, :, 1:], failed
 
 
-def within(torques: np.ndarray, limit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Torques (N, J) within limits (J,), and where they had to be changed (N,); `torques` as `Linearisation` has them.
+def within(full: np.ndarray, rows: np.ndarray, limit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Torques (N, J) within limits (J,), and where `full` ones (N, J) had to be changed (N,).
 
-    As much as possible is taken from the swing foot, so that the leg that stands goes on carrying the robot; what is
-    still beyond is clipped.
+    min |x|^2 where full + rows @ x, with rows (N, J, K), are within the limits; x are misses in units of `MISSES`. What
+    nothing brings within them is clipped.
     """
-    full, calm = torques[:, :, 0], torques[:, :, 1]
-    beyond = np.abs(full) > limit
-    saturated: np.ndarray = beyond.any(axis=1)
-    if not saturated.any():
-        return full, saturated
-    way = full - calm
-    room = np.where(way > 0, limit, -limit) - calm
-    share = np.where(beyond & (np.abs(calm) <= limit), room / np.where(beyond, way, 1.0), 1.0).min(axis=1)
-    kept: np.ndarray = np.clip(calm + share.clip(0, 1)[:, None] * way, -limit, limit)
-    return kept, saturated
+    saturated: np.ndarray = (np.abs(full) > limit).any(axis=1)
+    kept, size = full.copy(), rows.shape[2]
+    for n in np.flatnonzero(saturated).tolist():
+        x, _, flag, _ = daqp.solve(np.eye(size), np.zeros(size), rows[n], limit - full[n], -limit - full[n])
+        if flag > 0:
+            kept[n] += rows[n] @ x
+    return kept.clip(-limit, limit), saturated
 
 
 def _solve(matrix: np.ndarray, aim: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -48,7 +48,7 @@ class NativeDynamics(Dynamics):
         self._library.digit_problems(ctypes.c_int64(len(self.terms)), *map(pointer, arrays))
 
     def settle(self, upper: np.ndarray, lower: np.ndarray, active: np.ndarray, torques: np.ndarray) -> np.ndarray:
-        """As `Dynamics` says; also where some constraints are active, if few changes of those of before suffice."""
+        """As `Dynamics` says, also where constraints are active, beginning with those of before."""
         settled = np.empty(len(active), bool)
         arrays = self.problems, upper, lower, active, torques, settled
         assert all(array.flags.c_contiguous for array in arrays)

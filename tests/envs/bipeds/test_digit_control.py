@@ -196,15 +196,14 @@ def test_solutions_keep_to_motors_and_friction_and_a_warm_start_changes_nothing(
 @pytest.mark.skipif(_native.library() is None, reason="no C compiler")
 @pytest.mark.parametrize("begun", ["cold", "warm", "wrong"])
 def test_what_the_library_settles_is_what_the_solver_finds(model: Any, begun: str) -> None:
-    """Most programmes, from whatever active constraints; none that cannot be solved."""
+    """All programmes that can be solved, from whatever constraints are thought to be active."""
     count = 200
     dynamics, solver, (upper, lower) = hard(model, count), Solver(count), bounds(model)
     answers = [solver.solve(n, dynamics.problems[n], upper, lower) for n in range(count)]
     active = {"cold": np.zeros_like(solver.active), "warm": solver.active.copy(), "wrong": solver.active[::-1].copy()}
     began, torques = active[begun], np.zeros((count, TORQUES))
     settled = dynamics.settle(upper, lower, began, torques)
-    assert not settled[[not kept for _, kept in answers]].any()
-    assert settled.sum() > 0.9 * sum(kept for _, kept in answers)
+    assert settled.tolist() == [kept for _, kept in answers]
     for n in np.flatnonzero(settled):
         rows, offset = dynamics.problems["rows"][n, :TORQUES], dynamics.problems["offset"][n, :TORQUES]
         np.testing.assert_allclose(torques[n], rows @ answers[n][0] + offset, atol=1e-4)

@@ -92,12 +92,15 @@ def test_outputs_accelerate_as_wanted(made: Made, name: str, stance: int) -> Non
     controller.posture()
     controller.pressure[:] = random.uniform(-0.05, 0.1, STATES) if feet.flat else 0.0
     wanted = random.normal(size=(STATES, 5 if feet.flat else 4)) * 10
-    torques, failed = controller.torques(np.full(STATES, stance), wanted)
+    torques, gains, failed = controller.torques(np.full(STATES, stance), wanted)
     assert not failed.any()
+    more = random.normal(size=wanted.shape)
+    changed, _, _ = controller.torques(np.full(STATES, stance), wanted + more)
+    np.testing.assert_allclose(changed, torques + (gains @ more[:, :, None])[:, :, 0], atol=1e-9)
     for index in range(STATES):
         data.qpos[:], data.qvel[:] = batch.qpos[index], batch.qvel[index]
         mujoco.mj_forward(model, data)
-        found = accelerations(model, data, feet, stance, torques[index, :, 0], controller.pressure[index])
+        found = accelerations(model, data, feet, stance, torques[index], controller.pressure[index])
         expected = [*wanted[index], 0.0] if feet.flat else wanted[index]
         assert np.abs(found - expected).max() < 1e-8
 
@@ -120,15 +123,22 @@ def test_momentum_about_the_foot_is_that_of_mujoco(made: Made, name: str) -> Non
     np.testing.assert_allclose(controller.momentum(np.array([1]))[0, 1], expected[1], rtol=1e-4)
 
 
-def test_what_is_beyond_the_limits_is_taken_from_the_swing_foot_first() -> None:
-    full, calm = (
-        np.array([[150.0, 20.0], [50.0, 10.0], [300.0, 0.0]]),
-        np.array([[50.0, 40.0], [0.0, 0.0], [200.0, 9.0]]),
-    )
-    torques, saturated = within(np.stack([full, calm], axis=2), np.array([100.0, 100.0]))
-    np.testing.assert_array_equal(saturated, [True, False, True])
-    np.testing.assert_allclose(torques[:2], [[100.0, 30.0], [50.0, 10.0]])
-    assert torques[2, 0] == 100.0
+LIMITED = {
+    "within the limits": ([50, 10], [[1, 0], [0, 1]], [50, 10], False),
+    "one output pays": ([150, 20], [[1, 0], [0, 1]], [100, 20], True),
+    "two outputs share: x = (-20, -20)": ([140, 20], [[1, 1], [1, -1]], [100, 20], True),
+    "the one that may miss more pays more: x = (-24, -8)": ([180, 20], [[3, 1], [1, -3]], [100, 20], True),
+    "the second limit holds with the first: x = (-40, 0)": ([140, 130], [[1, 0], [1, 1]], [100, 90], True),
+    "what nothing changes is clipped": ([-300, 0], [[0, 0], [0, 1]], [-100, 0], True),
+}
+
+
+@pytest.mark.parametrize("case", LIMITED)
+def test_beyond_the_limits_outputs_miss_by_as_little_as_can_be(case: str) -> None:
+    full, rows, expected, changed = LIMITED[case]
+    torques, saturated = within(np.array([full], float), np.array([rows], float), np.array([100.0, 100.0]))
+    assert saturated.tolist() == [changed]
+    np.testing.assert_allclose(torques, [expected], atol=1e-5)
 
 
 @in_both
@@ -140,7 +150,7 @@ def test_a_singular_system_fails_alone_and_keeps_its_torques(made: Made) -> None
         batch.qpos[index], batch.qvel[index] = random_state(robot, random, 7)
     batch.qpos[1, 2:] = 0.0
     posture = controller.posture()
-    torques, failed = controller.torques(np.zeros(2, np.int64), np.zeros((2, 4)))
+    torques, _, failed = controller.torques(np.zeros(2, np.int64), np.zeros((2, 4)))
     np.testing.assert_array_equal(failed, [False, True])
     assert np.isfinite(torques).all()
     batch.ctrl[:] = 7.0
