@@ -55,8 +55,8 @@ def execute(
         Interrupted, SpreezeError: the run ended early; summary.json tells why.
     """
     if forkserver is None and not settings.run.serial:
-        with ForkServer() as own:
-            return execute(settings, folder, resume, age_s, signals, own)
+        with ForkServer() as started:
+            return execute(settings, folder, resume, age_s, signals, started)
     spec, stages = prepare(settings)
     signals = signals or Signals()
     signals.at_once = False

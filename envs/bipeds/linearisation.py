@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 
 MISSES = 10.0, 1.0, 10.0, 1.0, 10.0
-"""By how much accelerations of outputs miss alike where torques are limited: pitch [rad/s^2], height, swing foot x and z
-[m/s^2], its pitch. Heights come first: who sinks or stumbles falls, who leans or steps short steps again (ours)."""
+"""By how much accelerations of outputs miss alike where torques are limited: pitch [rad/s^2], height, swing foot x
+and z [m/s^2], its pitch. Heights come first: who sinks or stumbles falls, who leans or steps short goes on (ours)."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ class Linearisation:
     def torques(self, stance: np.ndarray, accelerations: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Torques (N, joints) with which the outputs accelerate as wanted (N, outputs).
 
-        Also by how much they change with each of these accelerations (N, joints, outputs), and where there are none (N,).
+        Also by how much they change with each of these (N, joints, outputs), and where there are none (N,).
         """
         motion, chain, rows, flat = self._motion, self.chain, self._rows, self._feet.flat
         jacobian, bias = motion.turning[:, None] * self._points, motion.spinning @ self._points.T

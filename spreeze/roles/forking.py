@@ -38,7 +38,11 @@ def serve(connection: socket.socket) -> None:
         if not request:
             return
         kind, *words = msgpack.unpackb(request)
-        answer = import_all(*words) if kind == "import" else fork_role(connection, *words, received)
+        if kind == "import":
+            answer = import_all(*words)
+        else:
+            data, named = words
+            answer = fork_role(connection, data, named, received)
         close_all(received)
         connection.send(msgpack.packb(answer))
 

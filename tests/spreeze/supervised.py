@@ -4,7 +4,7 @@ import subprocess
 import time
 from collections.abc import Callable
 
-from spreeze.supervisor import Supervisor
+from spreeze.supervisor import Process, Supervisor
 from spreeze.transport.counters import Counters
 
 ROLES = ("sampler-0", "learner-critic", "learner-actor", "evaluator", "visualizer")
@@ -21,13 +21,13 @@ class Family:
         self.counters = Counters.create(ROLES)
         self.supervisor = Supervisor(ROLES, self.start, self.counters, self.said.append, self.announced.append)
 
-    def start(self, role: str, incarnation: int) -> "subprocess.Popen[bytes]":
+    def start(self, role: str, incarnation: int) -> Process:
         self.started.append((role, incarnation))
         return subprocess.Popen(["/bin/sh", "-c", self.commands[role]])
 
     def process(self, role: str) -> "subprocess.Popen[bytes]":
         process = self.supervisor.children[role].process
-        assert process is not None
+        assert isinstance(process, subprocess.Popen)
         return process
 
     def check_until(self, what: Callable[[], bool], limit_s: float = 10.0) -> None:
