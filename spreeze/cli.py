@@ -12,13 +12,15 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from spreeze import registry
 from spreeze.config import RunOptions, Settings, Unset
 from spreeze.errors import CheckpointError, SpreezeError, UnknownName, UsageError
-from spreeze.forkserver import ForkServer, can_fork_roles
-from spreeze.signals import Interrupted, Signals, stoppable
+from spreeze.signals import Interrupted, stoppable
+
+if TYPE_CHECKING:
+    from spreeze.forkserver import ForkServer
 
 REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
 """Errors of a disk that is full, over its quota, read-only or broken."""
@@ -42,18 +44,6 @@ commands:
 
 `spreeze COMMAND --help` shows the options of a command, `spreeze run --algo NAME --help` those of an algorithm too.
 """
-
-
-@dataclass(frozen=True)
-class ResumeOptions:
-    """Go on with a run from its newest intact checkpoint."""
-
-    run: Annotated[str, "positional"]
-    """Run folder, checkpoint, or `latest`."""
-    steps: int | Unset = None
-    """Environment steps after which the run ends, those before included (default: as the run was started)."""
-    seconds: float | Unset = None
-    """Seconds to go on for (default: what is left of the run's own limit)."""
 
 
 def parse(kind: Any, argv: Sequence[str], command: str, default: Any = None) -> Any:
@@ -167,8 +157,11 @@ def run_command(argv: Sequence[str]) -> int:
 
 def warm_roles(argv: Sequence[str]) -> AbstractContextManager[ForkServer | None]:
     """What forks roles: it imports from now on, while this process reads its options; none where none is needed."""
-    needless = {"-h", "--help", "--serial"} & set(argv)
-    return nullcontext() if needless or not can_fork_roles() else ForkServer()
+    if {"-h", "--help", "--serial"} & set(argv):
+        return nullcontext()
+    from spreeze.forkserver import ForkServer, can_fork_roles
+
+    return ForkServer() if can_fork_roles() else nullcontext()
 
 
 def tune_command(argv: Sequence[str]) -> int:
@@ -182,28 +175,10 @@ def tune_command(argv: Sequence[str]) -> int:
 
 def resume_command(argv: Sequence[str]) -> int:
     """Go on with a run."""
+    from spreeze.resume_cli import ResumeOptions, resume
+
     with stoppable() as signals, warm_roles(argv) as forkserver:
-        return resume(parse(positional(ResumeOptions), argv, "resume"), signals, forkserver)
-
-
-def resume(options: ResumeOptions, signals: Signals, forkserver: ForkServer | None) -> int:
-    """Go on with a run; return the exit code."""
-    from spreeze import run_folder
-
-    folder = run_folder.find_run(options.run)
-    settings = run_folder.load_settings(folder / "config.yaml")
-    changes: dict[str, Any] = {"out": folder}
-    if options.steps is not None:
-        changes["steps"] = options.steps
-    done_s = float(run_folder.read_summary(folder).get("wall_seconds", 0.0))
-    if options.seconds is not None:
-        changes["seconds"] = done_s + options.seconds
-    elif settings.run.seconds is not None and done_s >= settings.run.seconds:
-        raise UsageError(f"{folder} has used its {settings.run.seconds:g} s; give --seconds to go on for")
-    with run_folder.claim(folder, fresh=False) as claimed:
-        from spreeze.run import execute
-
-        execute(settings.replace(**changes), claimed, True, process_age_s(), signals, forkserver)
+        folder = resume(parse(positional(ResumeOptions), argv, "resume"), process_age_s(), signals, forkserver)
     print(f"finished: {folder}/summary.json")
     return 0
 
