@@ -101,6 +101,7 @@ def fork_orphan(connection: socket.socket, say: int, data: Any, named: Sequence[
 def begin(data: dict[str, Any], between: int, numbers: Mapping[int, int], log: int) -> int:
     """Make of a fork of this interpreter what a fresh one would be, and play; return the exit code."""
     os.setsid()
+    os.umask(0o077)  # Whatever a role writes is the run's, and so for its user alone.
     for standard in (1, 2):
         os.dup2(log, standard)
     os.close(log)
