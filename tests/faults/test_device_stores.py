@@ -1,7 +1,5 @@
 """kill -9 of a learner that keeps its stores on a device: they are made anew, and so are its draws."""
 
-import pytest
-
 from spreeze.roles.learner import DRAWS
 from spreeze.transport.counters import BEAT, INCARNATION, ROWS, TAKEN, UPDATES
 from tests.faults.scene import DAWDLING, Scene, wait_for
@@ -25,7 +23,6 @@ def kill_the_learner(scene: Scene) -> None:
     (scene.folder.parent / "end").touch()
 
 
-@pytest.mark.slow
 def test_a_learner_that_is_killed_beside_its_rings_goes_on_from_the_last_checkpoint(scene: Scene) -> None:
     words = scene.words(*DAWDLING, *OPTIONS, "--end", str(scene.folder.parent / "end"))
     assert scene.play(words, lambda: kill_the_learner(scene)) == 0

@@ -22,7 +22,6 @@ def test_an_environment_that_always_raises_ends_the_run_with_its_own_traceback(
     scene.assert_clean()
 
 
-@pytest.mark.slow
 def test_an_environment_that_raises_at_times_does_not_end_the_run(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:

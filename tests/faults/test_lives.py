@@ -11,7 +11,6 @@ from tests.faults.scene import Scene
 ENDS = ("segfault", "exit", "leave", "raise", "hang")
 
 
-@pytest.mark.slow
 def test_a_run_gets_through_every_way_in_which_an_environment_can_end_its_process(
     scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

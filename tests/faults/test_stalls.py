@@ -52,7 +52,6 @@ def rest_and_stop(scene: Scene) -> psutil.Process:
     return roles["sampler-0"]
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("jumping_clock")
 def test_a_learner_that_rests_holds_the_sampler_and_a_stopped_sampler_is_restarted(scene: Scene) -> None:
     orchestrator = scene.start(scene.words("--dawdle-s", "0.002", "--steps", "1000000"))

@@ -111,7 +111,6 @@ def rows_of(counters: Counters) -> tuple[int, int]:
     return first, second
 
 
-@pytest.mark.slow
 @pytest.mark.alone
 def test_a_sampler_that_is_killed_changes_nothing_but_a_count(scene: Scene) -> None:
     end = scene.folder.parent / "end"
