@@ -35,6 +35,7 @@ MAX_BYTES, MAX_FDS = 1 << 20, 250
 LIMIT_S, LOOK_S = 600.0, 0.1
 """For an answer, which takes minutes where the machine is too busy for imports; between two looks."""
 MAX_STARTS = 5
+"""In a row that never came to be ready."""
 OF_LEARNERS = ("torch._dynamo",)
 """What the first optimiser imports, for more than a second: of use where more than one learner is forked."""
 PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER = 36, 37
@@ -121,10 +122,12 @@ class ForkServer:
         """Start the interpreter anew if it has died; return whether it had.
 
         Raises:
-            ForkError: it does so again and again.
+            ForkError: it does so again and again, before it is ready.
         """
         if self._process.poll() is None:
             return False
+        if not self._awaited or self._received():  # of a dead process, at once: what it had still said, or nothing
+            self._starts = 0
         if self._starts >= MAX_STARTS:
             raise ForkError(f"{self._obituary()}, {self._starts} times by now")
         self._release()

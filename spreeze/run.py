@@ -41,15 +41,9 @@ def execute(
     signals: Signals | None = None,
     forkserver: ForkServer | None = None,
 ) -> None:
-    """Run all stages in a claimed folder, from its newest checkpoint if `resume`.
+    """Run all stages in a claimed folder, from its newest checkpoint if `resume`; `age_s` the process was busy before.
 
-    Args:
-        settings: What to run.
-        folder: Where to.
-        resume: Go on with what is there.
-        age_s: Seconds for which the process was busy before.
-        signals: Heard already, if anybody does.
-        forkserver: Started already, if anybody has; the caller closes it.
+    Who hears signals already, or has started a fork server, gives them, and closes the latter.
 
     Raises:
         Interrupted, SpreezeError: the run ended early; summary.json tells why.
@@ -66,9 +60,7 @@ def execute(
     journal = Journal(folder, settings, run_folder.read_summary(folder) if resume else {}, status.say, age_s)
     if not resume:
         run_folder.save_settings(folder, settings)
-    if forkserver is not None:
-        forkserver.check = signals.check
-        forkserver.preload(registry.own_modules(settings.algo, settings.env))
+    ready(forkserver, settings, signals)
     status.journal, reason = journal, "finished"
     status.lookout.stage_names = [stage.name for stage in stages]
     try:
@@ -96,6 +88,13 @@ def execute(
         journal.write_summary(reason)
         journal.close()
         signals.close()
+
+
+def ready(forkserver: ForkServer | None, settings: Settings, signals: Signals) -> None:
+    """Have the fork server, if there is one, import what this run needs, and who waits for it hear signals."""
+    if forkserver is not None:
+        forkserver.check = signals.check
+        forkserver.preload(registry.own_modules(settings.algo, settings.env))
 
 
 def ended_early(journal: Journal, settings: Settings, left: Sequence[str]) -> bool:

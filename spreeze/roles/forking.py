@@ -92,7 +92,7 @@ def fork_orphan(connection: socket.socket, say: int, data: Any, named: Sequence[
         connection.close()
         close_all([say])
         code = begin(data, between, dict(zip(named, received, strict=False)), received[-1])
-    except BaseException:
+    except BaseException:  # Whatever it is, a fork must not go on as the server that it was made of.
         traceback.print_exc()
     finally:
         os._exit(code)  # To take PyTorch down module by module would hold up a restart or the end by a second.

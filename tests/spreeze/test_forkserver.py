@@ -1,6 +1,7 @@
 """Roles are forked: whose children they are, what becomes of them, and of the process that forks them."""
 
 import os
+import select
 import tempfile
 import time
 from collections.abc import Iterator
@@ -63,11 +64,19 @@ def test_descriptors_arrive_under_the_numbers_that_are_given(started: ForkServer
         assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_one_that_has_died_is_started_anew_with_all_that_it_had_imported(tmp_path: Path) -> None:
+@pytest.mark.parametrize("heard", [True, False])
+def test_one_that_has_died_is_started_anew_however_often_if_it_was_ready(
+    heard: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether or not anybody had heard that it was."""
+    monkeypatch.setattr(module, "MAX_STARTS", 1)
     with ForkServer() as server:
         server.preload(["spreeze.algorithms.sac"])
         first = server.pid
-        assert fork(server, tmp_path / "log").wait() == 1
+        if heard:
+            assert fork(server, tmp_path / "log").wait() == 1
+        else:
+            assert select.select([server._socket], [], [], 60)[0]
         psutil.Process(first).kill()
         deadline = time.monotonic() + 10
         while not server.tend():
