@@ -189,8 +189,10 @@ class ForkServer:
         return answer
 
     def _received(self) -> bytes:
-        with suppress(ConnectionError):
-            return self._socket.recv(MAX_BYTES)
+        """What it said; nothing if it is dead and has said no more."""
+        for _ in range(2):  # If it died with a request unread, an error comes before what it had said.
+            with suppress(ConnectionError):
+                return self._socket.recv(MAX_BYTES)
         return b""
 
     def _await(self, check: Callable[[], None]) -> None:

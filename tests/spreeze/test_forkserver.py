@@ -68,15 +68,17 @@ def test_descriptors_arrive_under_the_numbers_that_are_given(started: ForkServer
 def test_one_that_has_died_is_started_anew_however_often_if_it_was_ready(
     heard: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether or not anybody had heard that it was."""
+    """Whether or not anybody had heard that it was, and it what else was wanted."""
     monkeypatch.setattr(module, "MAX_STARTS", 1)
     with ForkServer() as server:
-        server.preload(["spreeze.algorithms.sac"])
         first = server.pid
         if heard:
+            server.preload(["spreeze.algorithms.sac"])
             assert fork(server, tmp_path / "log").wait() == 1
         else:
             assert select.select([server._socket], [], [], 60)[0]
+            psutil.Process(first).suspend()
+            server.preload(["spreeze.algorithms.sac"])
         psutil.Process(first).kill()
         deadline = time.monotonic() + 10
         while not server.tend():

@@ -114,7 +114,7 @@ def rows_of(counters: Counters) -> tuple[int, int]:
 @pytest.mark.alone
 def test_a_sampler_that_is_killed_changes_nothing_but_a_count(scene: Scene) -> None:
     end = scene.folder.parent / "end"
-    words = words_of(scene, f"{PLUGINS}:MICRO", updates=1_000_000, samplers=2, end=end)
+    words = words_of(scene, f"{PLUGINS}:MICRO", updates=1_000_000, samplers=2, tune="off", end=end)
     assert scene.play(words, lambda: kill_one_sampler(scene, end)) == 0
     assert scene.summary["restarts"] == {"sampler-0": 1}
     assert_learned(scene.summary)
