@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
@@ -147,19 +147,8 @@ class ForkServer:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for end in (self._socket, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MAX_BYTES)
-        words = ["-P", "-m", "spreeze.roles.forking", str(theirs.fileno()), str(os.getpid())]
-        environment = WAITING | os.environ | dict.fromkeys(THREAD_VARIABLES, "1") | {"PYTHONPATH": python_path()}
-        environment |= {"PYTORCH_NVML_BASED_CUDA_CHECK": "1"}  # a fork after CUDA was started cannot use it
         with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, *words],
-                stdin=subprocess.DEVNULL,
-                stdout=self._output,
-                stderr=self._output,
-                env=environment,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-            )
+            self._process = launch(theirs, self._output, server_environment())
 
     def _release(self) -> None:
         self._process.kill()
@@ -206,6 +195,26 @@ class ForkServer:
     def _obituary(self) -> str:
         printed = os.pread(self._output, MAX_BYTES, 0).decode(errors="replace").rstrip().splitlines()
         return f"the process that forks roles {death(self._process.wait())}" + "".join(f": {x}" for x in printed[-1:])
+
+
+def launch(theirs: socket.socket, output: int, environment: Mapping[str, str]) -> subprocess.Popen[bytes] | Forked:
+    """Start the interpreter at the other end of the socket; what it prints goes to the file `output`."""
+    words = ["-P", "-m", "spreeze.roles.forking", str(theirs.fileno()), str(os.getpid())]
+    return subprocess.Popen(
+        [sys.executable, *words],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        env=environment,
+        pass_fds=[theirs.fileno()],
+        start_new_session=True,
+    )
+
+
+def server_environment() -> dict[str, str]:
+    """Its variables: one thread while it imports; and a fork after CUDA was started could not use it."""
+    own = WAITING | os.environ | dict.fromkeys(THREAD_VARIABLES, "1") | {"PYTHONPATH": python_path()}
+    return own | {"PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
 
 
 def can_fork_roles() -> bool:

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from spreeze import forkserver
+from tests.warm import FRESH, template
+
 for _pool in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_pool, "1")  # Before a test imports numpy or torch, which read it.
 
@@ -28,6 +31,24 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPREEZE_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm(cache: Path) -> Iterator[None]:
+    """Spare runs in the test process the seconds of their imports."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forkserver, "launch", lambda *words: template().launch(*words))
+        yield
+    if template.cache_info().currsize:
+        template().close()
+
+
+@pytest.fixture(scope="module")
+def cold() -> Iterator[None]:
+    """Have runs of this module import what they need, as those of users do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forkserver, "launch", FRESH)
+        yield
 
 
 @pytest.hookimpl(wrapper=True)

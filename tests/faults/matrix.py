@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.faults.drills import clear, drill_of
-from tests.faults.plan import ROLES, ROWS, FaultPlan, Outcome
+from tests.faults.plan import FORK_SERVER, ROLES, ROWS, FaultPlan, Outcome
 from tests.faults.records import Records, write_table
 from tests.faults.scene import Scene
 from tests.faults.session import Session
@@ -79,7 +79,7 @@ def play(plans: Sequence[FaultPlan], root: Path) -> Iterator[tuple[FaultPlan, Ou
     """Every trial and its outcome."""
     together: dict[str, list[FaultPlan]] = {}
     for plan in plans:
-        if plan.who in ROLES and plan.what in ("kill", "stop"):
+        if plan.who in (*ROLES, FORK_SERVER) and plan.what in ("kill", "stop"):
             together.setdefault(plan.algo, []).append(plan)
     for own in together.values():
         own.sort(key=lambda plan: plan.random().random())

@@ -42,6 +42,8 @@ class Outcome:
 
 
 ROLES = ("sampler", "learner", "evaluator", "visualizer")
+FORK_SERVER = "fork server"
+"""The process that forks roles; whether it works is seen by a sampler, which is killed just after it."""
 ALGORITHMS = ("sac", "ppo", "micro", "metacure")
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 NOT_FINITE = ("observation", "reward", "action", "loss", "gradient", "weights", "state")
@@ -50,6 +52,7 @@ ENDS = ("raise", "segfault", "exit", "hang")
 ROWS: tuple[tuple[str, str, str], ...] = (
     *(("kill", role, algo) for algo in ALGORITHMS for role in ROLES),
     *(("stop", role, "sac") for role in ROLES),
+    ("kill", FORK_SERVER, "sac"),
     ("kill", "orchestrator", "sac"),
     ("kill", "everything", "sac"),
     *((number, "orchestrator", "sac") for number in SIGNALS),

@@ -136,6 +136,11 @@ class Scene:
         self.seen |= set(found.values())
         return found
 
+    def forking(self) -> list[psutil.Process]:
+        """The process that forks roles, if there is one."""
+        children = psutil.Process(self.owner).children()
+        return [child for child in children if "spreeze.roles.forking" in title(child)]
+
     def counters(self, roles: Sequence[str], limit_s: float = LIMIT_S) -> Counters:
         """The counters page of the run, once it is there."""
         size, found = (1 + len(roles)) * WORDS * 8, list[Path]()

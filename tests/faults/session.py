@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from spreeze.checkpoint import Checkpoints
 from spreeze.transport.counters import BEAT, INCARNATION, Counters
-from tests.faults.plan import ROLES, FaultPlan, Outcome
+from tests.faults.plan import FORK_SERVER, ROLES, FaultPlan, Outcome
 from tests.faults.scene import DAWDLING, LIMIT_S, TINY, Scene, wait_for
 
 SMALL = ("--samplers", "1", "--tune", "off", "--evaluation-episodes", "1", "--evaluate-every", "1")
@@ -24,7 +24,7 @@ WORDS = {
     ),
 }
 """Options of a small run of each algorithm."""
-PLAYERS = {"sampler": "sampler-0", **{role: role for role in ROLES[1:]}}
+PLAYERS = {"sampler": "sampler-0", FORK_SERVER: "sampler-0", **{role: role for role in ROLES[1:]}}
 """Of each kind of role, the one that is struck."""
 RATE_S, SETTLE_S = 3.0, 10.0
 """How long a rate is measured, and for how long it may take to come back."""
@@ -38,7 +38,7 @@ class Session:
         self.scene, self.struck = scene, dict.fromkeys(PLAYERS.values(), 0)
         show = ("--visualize", "video" if filming else "none")
         self.process = scene.start(["run", *WORDS[algo], *FOREVER, *show, "--out", str(scene.folder)])
-        roles = [role for role in PLAYERS.values() if filming or role != "visualizer"]
+        roles = [role for role in dict.fromkeys(PLAYERS.values()) if filming or role != "visualizer"]
         self.counters: Counters | None = scene.await_roles(roles, 3 * LIMIT_S)
         self.await_updates(20)
 
@@ -64,8 +64,9 @@ class Session:
         time.sleep(rng.uniform(0, 2))
         totals = totals_of(counters)
         incarnation, begin, moment = int(row[INCARNATION]), time.monotonic(), time.monotonic_ns()
-        process = self.scene.roles()[role]
-        process.kill() if plan.what == "kill" else process.suspend()
+        forking = self.scene.forking() if plan.who == FORK_SERVER else []
+        for process in (*forking, self.scene.roles()[role]):
+            process.kill() if plan.what == "kill" else process.suspend()
         self.struck[role] += 1
         wait_for(lambda: row[INCARNATION] > incarnation and row[BEAT] > moment, 3 * LIMIT_S)
         recovery = time.monotonic() - begin

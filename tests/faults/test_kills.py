@@ -61,8 +61,7 @@ def kill_what_forks(scene: Scene) -> None:
     """Kill the process that forks roles, then a role, and end the learning when that works again."""
     counters = scene.await_roles(ROLES)
     before = scene.roles()
-    forking = [child for child in psutil.Process(scene.owner).children() if "spreeze.roles.forking" in child.cmdline()]
-    for process in (*forking, before["sampler-0"]):
+    for process in (*scene.forking(), before["sampler-0"]):
         process.kill()
     wait_for(lambda: counters.row("sampler-0")[INCARNATION] == 2)
     after = scene.roles()

@@ -16,6 +16,8 @@ from spreeze.errors import ForkError
 from spreeze.forkserver import Forked, ForkServer
 from spreeze.roles.context import RoleSpec
 
+pytestmark = pytest.mark.usefixtures("cold")
+
 WAITING = {"cores": sorted(os.sched_getaffinity(0)), "threads": 1, "nice": 0}
 
 
@@ -30,7 +32,7 @@ class Request:
 
 
 @pytest.fixture(scope="module")
-def started() -> Iterator[ForkServer]:
+def started(cold: None) -> Iterator[ForkServer]:
     with ForkServer() as made:
         yield made
 

@@ -14,6 +14,7 @@ from spreeze.transport.counters import BEAT, ENV_STEPS, INCARNATION, Counters
 from tests.algorithms.micro.line_world import EPISODE, LineWorld, behaviour
 from tests.contract.playing import play, resume, tensors
 from tests.faults.scene import Scene, staged, title, wait_for
+from tests.warm import template
 
 PLUGINS = "tests.algorithms.micro.line_world"
 FAMILY = ("micro", "mopo", "mobile", "offline_sac")
@@ -36,6 +37,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def scene(root: Path, tmp_path: Path) -> Iterator[Scene]:
+    template()  # What it opens is nothing of the run's.
     with staged(root, tmp_path) as made:
         yield made
 
