@@ -45,6 +45,9 @@ class HeightmapConfig:
     """Width of what the modulator makes of state and map before its memory (authors: 64, 128)."""
     learning_rate: float = 5e-4
     """Step size of Adam for policies and critic (authors: 3e-4)."""
+    anneal: float = 1.0
+    """Share of a walking stage over which that falls linearly to a twentieth, or so many environment steps; 0: it never
+    does (authors: it stays)."""
     discount: float = 0.98
     """Discount factor gamma (authors: 0.96)."""
     gae_decay: float = 0.95
@@ -98,6 +101,7 @@ class HeightmapConfig:
         """As PPO's update takes them."""
         return PPOConfig(
             learning_rate=self.learning_rate,
+            anneal=self.anneal,
             discount=self.discount,
             gae_decay=self.gae_decay,
             clip=self.clip,

@@ -1,7 +1,7 @@
 """The stages of walking by a heightmap, one after the other."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from spreeze.algorithms.heightmap.predicting import FrozenPart, PredictorPart
 from spreeze.algorithms.heightmap.predictors import Predictor
 from spreeze.algorithms.heightmap.senses import Senses
 from spreeze.algorithms.heightmap.walking import WalkingPart
+from spreeze.algorithms.ppo.learner import annealing_steps
 from spreeze.algorithms.ppo.networks import orthogonal
 from spreeze.algorithms.ppo.plugin import QUEUED
 from spreeze.contract import (
@@ -73,6 +74,10 @@ class Plan:
             generator, every["blind"], every.get("modulator"), every.get("predictor"), by_prediction=by_prediction
         )
 
+    def walking(self, setup: LearnerSetup) -> HeightmapConfig:
+        """The options of a stage in which a policy learns; they know how long that is."""
+        return replace(self.config, anneal=annealing_steps(self.config.anneal, setup.env_steps))
+
     def critic(self, actor: WalkingActor, seed: int) -> PrivilegedCritic:
         """A critic; it and the actor's last layers are initialised from the seed."""
         critic = PrivilegedCritic(self.senses, self.config)
@@ -109,7 +114,7 @@ def blind_part(plan: Plan, setup: LearnerSetup) -> Part:
     actor, device = plan.modules(setup, "blind")["blind"], setup.device("walk")
     assert isinstance(actor, BlindActor), "made so"
     critic = plan.critic(actor, setup.seed)
-    return WalkingPart(actor.to(device), critic.to(device), plan.config, plan.batch_size, setup.seed, {})
+    return WalkingPart(actor.to(device), critic.to(device), plan.walking(setup), plan.batch_size, setup.seed, {})
 
 
 def modulator_part(plan: Plan, setup: LearnerSetup) -> Part:
@@ -120,7 +125,7 @@ def modulator_part(plan: Plan, setup: LearnerSetup) -> Part:
     critic = plan.critic(actor, setup.seed)
     nn.init.zeros_(actor.head.linear.weight)
     actor.normaliser.load_state_dict(blind.normaliser.state_dict())
-    return WalkingPart(actor.to(device), critic.to(device), plan.config, plan.batch_size, setup.seed, frozen)
+    return WalkingPart(actor.to(device), critic.to(device), plan.walking(setup), plan.batch_size, setup.seed, frozen)
 
 
 def histories(plan: Plan, kind: Any, capacity: int) -> Store:

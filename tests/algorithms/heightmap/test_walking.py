@@ -15,9 +15,9 @@ from tests.algorithms.heightmap.scene import NOBODY, SMALL, first_step, modules,
 LENGTH, STREAMS = SMALL.horizon, SMALL.environments
 
 
-def part_of(index: int, **changes: Any) -> WalkingPart:
+def part_of(index: int, env_steps: int | None = None, **changes: Any) -> WalkingPart:
     inherited = {"blind": modules("blind", seed=3)[0].state_dict()}
-    part = stages(**changes)[index].make_learner(LearnerSetup(NOBODY.devices, 0, inherited))["walk"]
+    part = stages(**changes)[index].make_learner(LearnerSetup(NOBODY.devices, 0, inherited, env_steps))["walk"]
     assert isinstance(part, WalkingPart)
     return part
 
@@ -121,3 +121,14 @@ def test_learning_leaves_what_is_frozen_as_it_was() -> None:
     after = part.publish()["modulator"]
     assert not torch.equal(after["head.linear.weight"], trained["head.linear.weight"])
     assert torch.equal(after["head.log_std"], trained["head.log_std"])
+
+
+@pytest.mark.parametrize("index", [0, 1])
+@pytest.mark.parametrize(("anneal", "second"), [(1.0, 0.75), (0.5, 0.5), (0.0, 1.0), (48.0, 0.5)])
+def test_the_step_size_falls_over_a_share_of_the_stage(index: int, anneal: float, second: float) -> None:
+    """An update takes 24 of its 96 steps."""
+    part, rates = part_of(index, env_steps=4 * LENGTH * STREAMS, anneal=anneal), []
+    for _ in range(2):
+        part.update({"segments": played(part, index)})
+        rates.append(part.optimizer.param_groups[0]["lr"])
+    assert rates == pytest.approx([5e-4, second * 5e-4])
