@@ -95,7 +95,16 @@ class HeightmapConfig:
                 raise UsageError(f"--{name.replace('_', '-')} {getattr(self, name):g}: at least 0 is needed")
         if not self.modulator_std > 0:
             raise UsageError(f"--modulator-std {self.modulator_std:g}: more than 0 is needed")
+        self._check_histories()
         self.ppo().check()
+
+    def _check_histories(self) -> None:
+        least, names = self.segment * self.environments, ("dataset_steps", "closed_steps") if self.vision else ()
+        for name in names:
+            if getattr(self, name) < least:
+                given = f"--{name.replace('_', '-')} {getattr(self, name)}"
+                whole = f"a whole history of every environment, --segment {self.segment}, --environments"
+                raise UsageError(f"{given}: at least {least} are needed, {whole} {self.environments}")
 
     def ppo(self) -> PPOConfig:
         """As PPO's update takes them."""

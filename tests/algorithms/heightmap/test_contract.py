@@ -76,6 +76,8 @@ def test_environments_without_the_senses_are_refused() -> None:
         ({"window": 1}, "--window 1"),
         ({"burn_in": 8}, "--burn-in 8"),
         ({"closed_steps": 0}, "--closed-steps 0"),
+        ({"closed_steps": 31}, "--closed-steps 31: at least 32 are needed"),
+        ({"dataset_steps": 31}, "--dataset-steps 31: at least 32 are needed"),
         ({"mirror_weight": -1.0}, "--mirror-weight -1"),
         ({"modulator_std": 0.0}, "--modulator-std 0"),
         ({"epochs": 0}, "--epochs 0"),
