@@ -27,6 +27,7 @@ import campaign_ledger as ledger
 import campaign_meta_rows as adapting
 import campaign_offline_rows as offline
 import campaign_rows as online
+import campaign_terrain_rows as terrain
 from campaign_process import CampaignError, execute
 from campaign_rows import Row
 from rich.console import Console
@@ -37,7 +38,7 @@ from spreeze.plot import default_axes, write_figure
 
 ROOT = Path(__file__).resolve().parents[1]
 OFFLINE_AXES = (AXES["updates"], replace(AXES["seconds"], log=True))
-ROWS = (*online.ROWS, *offline.ROWS, *adapting.ROWS, *bipeds.ROWS)
+ROWS = (*online.ROWS, *offline.ROWS, *adapting.ROWS, *bipeds.ROWS, *terrain.ROWS)
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,24 @@
-"""What terrain costs, and what feet do at its edges.
+"""What terrain costs, what feet do at its edges, and how trained policies walk over it.
 
     python benchmarks/terrain.py speed                # sensing and control beside the physics alone
     python benchmarks/terrain.py ground               # boxes, a height field and a plane: cost, and a foot at an edge
+    python benchmarks/terrain.py walk RUN ...         # heightmap runs, stage by stage, terrain by terrain
 
-Seconds are CPU time of the process, so that other work beside it does less harm; what is compared takes turns in one
-process, and tables give medians of the turns.
+Runs whose names differ in what follows the last `-` are seeds of one. Seconds are CPU time of the process, so that
+other work beside it does less harm; what is compared takes turns in one process, and tables give medians of the turns.
 """
 
 import argparse
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import mujoco
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from terrain_walk import measure, walk_table, write
 
 from spreeze.envs.native.batch import BatchSimulations
 from spreeze.envs.terrain import make_vector, ranges, walker
@@ -220,15 +223,33 @@ def edges() -> None:
 
 def main() -> None:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("speed", "ground"))
-    parser.add_argument("--robots", type=int, default=64)
-    options = parser.parse_args()
-    if options.what == "speed":
+    options = arguments()
+    if options.what == "walk":
+        found = measure(options)
+        Console(width=max(console.width, 160)).print(walk_table(found))
+        write(found, options.out)
+    elif options.what == "speed":
         speed(options.robots)
     else:
         cost(options.robots)
         edges()
+
+
+def arguments() -> argparse.Namespace:
+    """What was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="what", required=True)
+    for name in ("speed", "ground"):
+        commands.add_parser(name).add_argument("--robots", type=int, default=64)
+    walk = commands.add_parser("walk")
+    walk.add_argument("runs", nargs="+", type=Path)
+    walk.add_argument("--stages", nargs="+", default=["modulator", "closed"], help="of which the policies are measured")
+    walk.add_argument("--terrain", nargs="+", default=list(ranges.KINDS))
+    walk.add_argument("--heights", nargs="+", default=["easy", "hard"])
+    walk.add_argument("--episodes", type=int, default=1000, help="on each terrain")
+    walk.add_argument("--seed", type=int, default=20_000)
+    walk.add_argument("--out", type=Path, default=Path("runs/terrain.json"))
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """One warm interpreter for all runs of the test process: their fork servers are forked from it (`warm_forks.py`).
 
-Commands that tests start as processes of their own, and tests with the fixture `cold`, start fresh interpreters, as users
-do.
+Commands that tests start as processes of their own, and tests with the fixture `cold`, start fresh interpreters.
 """
 
 import os
