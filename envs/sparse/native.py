@@ -39,10 +39,10 @@ class Family:
             return FamilyVector(name, self, options, count, seed)
 
         def make_rendered(options: FamilyOptions) -> gymnasium.Env[Any, Any]:
-            from spreeze.envs.native.rendering import RenderedSimulation
+            from spreeze.envs.sparse.rendering import RenderedFamily
 
             one = make_vector(options, 1, 0)
-            return RenderedSimulation(one, one.simulations, one.seconds)
+            return RenderedFamily(one, one.simulations, one.seconds)
 
         return Environment(summary, FamilyOptions, make_vector, make_rendered, tasks=lambda options: self.tasks.counts)
 

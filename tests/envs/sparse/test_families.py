@@ -7,6 +7,7 @@ import mujoco
 import numpy as np
 import pytest
 
+from spreeze.environment import Watchable
 from spreeze.envs import environment, sparse
 from spreeze.envs.sparse.goals import FAMILIES as GOALS
 from spreeze.envs.sparse.native import FamilyVector, near
@@ -73,6 +74,24 @@ def test_a_family_is_drawn_as_it_is_simulated(name: str) -> None:
     frame: Any = env.render()
     assert frame.shape == (360, 640, 3) and frame.std() > 0
     assert env.metadata["render_fps"] == round(1 / envs.seconds)
+    env.close()
+
+
+@every_family
+def test_who_watches_sees_what_is_rewarded(name: str) -> None:
+    env: Any = environment(name).make_rendered(FamilyOptions())
+    assert issubclass(type(env), Watchable) and list(env.controls()) == []
+    env.reset(seed=3)
+    env.step(env.action_space.high)
+    overlay, task = env.overlay(), env.vector.assignment.values[0]
+    if name.startswith(("ant", "reacher")):
+        assert overlay.charts == {} and overlay.markers["goal"].position == pytest.approx((*task, 0.01))
+    else:
+        assert overlay.markers == {}
+        wanted = task[0] if "vel" in name else 1.5
+        assert overlay.charts == {
+            "velocity [m/s]": pytest.approx({"rewarded": wanted, "reached": env.data.qvel[0]}, rel=1e-6)
+        }
     env.close()
 
 
