@@ -12,11 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-
-def cache_folder() -> Path:
-    """$SPREEZE_CACHE, or `spreeze` in $XDG_CACHE_HOME or ~/.cache."""
-    own = os.environ.get("SPREEZE_CACHE")
-    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spreeze"
+from spreeze.folders import cache_folder, made
 
 
 def cache_key(**parts: Any) -> str:
@@ -57,8 +53,7 @@ def _put(kind: str, name: str, write: Callable[[Path], object]) -> None:
     file = cache_folder() / kind / name
     part = file.with_suffix(f".{os.getpid()}.part")
     try:
-        for folder in (cache_folder(), file.parent):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        made(kind)
         part.touch(mode=0o600)
         write(part)
         part.replace(file)

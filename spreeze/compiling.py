@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from spreeze.cache import cache_folder
+from spreeze.folders import made
 
 TIMEOUT_S = 120
 DISABLE = "SPREEZE_NO_NATIVE"
@@ -35,10 +35,8 @@ def compiled(sources: Sequence[Path], flags: Sequence[str], key: str = "") -> Pa
     assert program is not None, "`compiler` was asked"
     texts = [path.read_bytes() for path in sorted(sources[0].parent.glob("*.[ch]"))]
     name = hashlib.sha256(b"".join(texts) + repr((*flags, key)).encode()).hexdigest()[:32]
-    file = cache_folder() / "native" / f"{name}.so"
+    file = made("native") / f"{name}.so"
     if not _own(file):
-        for folder in (cache_folder(), file.parent):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         part = file.with_suffix(f".{os.getpid()}.part")
         command = [program, "-shared", "-fPIC", "-o", str(part), *map(str, sources), *flags]
         subprocess.run(command, check=True, capture_output=True, timeout=TIMEOUT_S)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from spreeze.cache import cache_folder
+from spreeze.folders import cache_folder
 from spreeze.run_folder import RUNS
 from spreeze.runtime import is_held, left_behind, places
 

@@ -11,11 +11,12 @@ from typing import Any
 import torch
 
 from spreeze import registry
-from spreeze.cache import cache_folder, cache_key, keep_data, kept_data
+from spreeze.cache import cache_key, keep_data, kept_data
 from spreeze.config import RunOptions, Settings, from_plain
 from spreeze.contract import Stage
 from spreeze.devices import part_devices
 from spreeze.errors import SpreezeError
+from spreeze.folders import cache_folder
 from spreeze.journal import machine, versions
 from spreeze.sizing import sizes
 from spreeze.tuning.space import OPTIONS

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from spreeze.cache import cache_folder, cache_key, keep, kept
+from spreeze.cache import cache_key, keep, kept
+from spreeze.folders import cache_folder, keep_compiled
 
 TENSORS = {"a": torch.arange(6.0).view(2, 3), "b": torch.tensor(7)}
 
@@ -97,3 +98,25 @@ def test_a_key_is_a_function_of_its_parts() -> None:
     assert cache_key(a=1, b=[1.5, "x"]) == cache_key(b=[1.5, "x"], a=1)
     assert len({cache_key(a=1), cache_key(a=2), cache_key(b=1), cache_key(a=1.5), cache_key(a=[1])}) == 5
     assert cache_key(a=1).isalnum()
+
+
+def test_what_is_compiled_is_kept_there_unless_the_user_says_where(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")  # So that it is as before, afterwards.
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    keep_compiled()
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == str(folder / "torchinductor")
+    assert stat.S_IMODE((folder / "torchinductor").stat().st_mode) == 0o700
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "/elsewhere")
+    keep_compiled()
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == "/elsewhere"
+
+
+def test_a_cache_that_cannot_be_written_is_no_reason_to_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")  # So that it is as before, afterwards.
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    monkeypatch.setenv("SPREEZE_CACHE", str(tmp_path / "file"))
+    keep_compiled()
+    assert "TORCHINDUCTOR_CACHE_DIR" not in os.environ

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from spreeze.cache import cache_folder
 from spreeze.cli import main
 from spreeze.config import Settings
+from spreeze.folders import cache_folder
 from spreeze.preflight import prepare
 from spreeze.run_folder import read_summary
 from spreeze.tuning import space
