@@ -26,17 +26,22 @@ def environment(name: str) -> Environment:
     from spreeze.envs.terrain.options import TerrainOptions
 
     return Environment(
-        SUMMARIES[name], TerrainOptions, partial(make_vector, name), partial(make_rendered, name), mirror=_mirror
+        SUMMARIES[name],
+        TerrainOptions,
+        partial(make_vector, name),
+        partial(make_rendered, name),
+        mirror=partial(_mirror, name),
     )
 
 
 def make_vector(name: str, options: TerrainOptions, count: int, seed: int, threads: int = 1) -> TerrainWalkers:
     """`count` environments called `name`, whose physics `threads` threads step."""
     from spreeze.envs.native.batch import BatchSimulations
-    from spreeze.envs.terrain import walker
     from spreeze.envs.terrain.episodes import FIELDS, TerrainWalkers
+    from spreeze.envs.terrain.robot import robot_of
 
-    return TerrainWalkers(name, BatchSimulations(walker.model(), count, FIELDS, threads), options, seed)
+    robot = robot_of(name)
+    return TerrainWalkers(name, robot, BatchSimulations(robot.model(), count, FIELDS, threads), options, seed)
 
 
 def make_rendered(name: str, options: TerrainOptions) -> Any:
@@ -46,7 +51,7 @@ def make_rendered(name: str, options: TerrainOptions) -> Any:
     return RenderedTerrain(make_vector(name, options, 1, 0))
 
 
-def _mirror(options: TerrainOptions) -> Mirror:
-    from spreeze.envs.terrain.mirror import mirror
+def _mirror(name: str, options: TerrainOptions) -> Mirror:
+    from spreeze.envs.terrain.robot import robot_of
 
-    return mirror(options)
+    return robot_of(name).mirror(options)

@@ -1,21 +1,24 @@
-"""N planar walkers between two decisions: targets for the servos, physics, and what is measured meanwhile."""
+"""N robots between two decisions: targets for the servos, physics, and what is measured meanwhile."""
 
 from __future__ import annotations
+
+from abc import ABC, abstractmethod
 
 import numpy as np
 
 from spreeze.envs.native.batch import BatchSimulations
-from spreeze.envs.terrain import walker
 from spreeze.envs.terrain.ground import Ground, toe_strikes
-from spreeze.envs.terrain.walker import CHUNK, CHUNKS, DECISION_S, POSE, REACH
+from spreeze.envs.terrain.timing import CHUNK, CHUNKS, DECISION_S
 
 TOUCH_N = 1.0
 """Force from which a foot is in contact [N]."""
-_AHEAD = np.array([1.0, 0.0])
 
 
-class Body:
-    """What N walkers did since the last decision. Arrays in `memory` are all of its state beside the physics."""
+class Body(ABC):
+    """What N robots did since the last decision. Arrays in `memory` are all of its state beside the physics."""
+
+    axes: int
+    """X, along which the base moves: 2 in the plane, else 3."""
 
     def __init__(self, simulations: BatchSimulations, ground: Ground) -> None:
         self.simulations, self.ground, count = simulations, ground, simulations.count
@@ -25,16 +28,53 @@ class Body:
         """(N, 2), means [N, m/s]."""
         self.effort, self.foot_acceleration = np.zeros(count), np.zeros(count)
         """(N,), means: sum of the torques' shares of their limits; sum over feet and axes [m/s^2]."""
-        self.acceleration, self.speed = np.zeros((count, 2)), np.zeros(count)
-        """(N, 2), (N,), means: of the base, x and z [m/s^2]; forward [m/s]."""
+        self.acceleration, self.speed = np.zeros((count, self.axes)), np.zeros(count)
+        """(N, X), (N,), means: of the base, in the world [m/s^2]; along the commanded heading [m/s]."""
         names = ("struck", "force", "foot_speed", "effort", "foot_acceleration", "acceleration", "speed")
         self.memory = {f"body/{name}": getattr(self, name) for name in names}
 
     @property
+    @abstractmethod
     def base(self) -> np.ndarray:
         """(N, 3) [m]."""
-        qpos = self.simulations.qpos
-        return np.stack([qpos[:, 0], np.zeros(len(qpos)), qpos[:, 1]], axis=1)
+
+    @property
+    @abstractmethod
+    def rotation(self) -> np.ndarray:
+        """(N, 3, 3): from the frame of the base to the world."""
+
+    @property
+    def yaw(self) -> np.ndarray:
+        """(N,): of the base [rad]."""
+        rotation = self.rotation
+        found: np.ndarray = np.arctan2(rotation[:, 1, 0], rotation[:, 0, 0])
+        return found
+
+    @abstractmethod
+    def capsules(self) -> np.ndarray:
+        """(N, C, 7): the legs as a camera sees them."""
+
+    @abstractmethod
+    def feet(self) -> np.ndarray:
+        """(N, 2, 3): middles of the feet from the base, in the world's directions [m]."""
+
+    @abstractmethod
+    def pace(self) -> np.ndarray:
+        """(N,): how fast the base moved along level ground, mean of the decision [m/s]."""
+
+    @abstractmethod
+    def leaning(self) -> np.ndarray:
+        """(N,) bool: whether the base is turned as if the robot fell."""
+
+    @abstractmethod
+    def reward(self, swing: np.ndarray, command: np.ndarray, change: np.ndarray) -> np.ndarray:
+        """(N,) in (0, 1], of the last decision.
+
+        Args:
+            swing: (N, 2), of the clock.
+            command: (N,), forward speed [m/s].
+            change: (N,), mean of the actions' changes.
+        """
 
     def begin(self, indices: np.ndarray) -> None:
         """Forget the episode before, in `indices` (K,)."""
@@ -43,38 +83,61 @@ class Body:
         self.speed[indices] = self.simulations.qvel[indices, 0]
 
     def act(self, actions: np.ndarray, bias: np.ndarray, going: np.ndarray | None) -> None:
-        """Hold targets for a decision: `actions` (N, 6) in [-1, 1], encoders wrong by `bias` (N, 6) [rad].
+        """Hold targets for a decision: `actions` (N, M) in [-1, 1], encoders wrong by `bias` (N, M) [rad].
 
         `going` (K,): which robots, sorted; None: all.
         """
         simulations = self.simulations
-        simulations.ctrl[:] = POSE + REACH * actions - bias
-        self.ground.follow(simulations.qpos[:, :2] * _AHEAD)
-        before, velocity = simulations.qpos[:, 0].copy(), simulations.qvel[:, :2].copy()
+        simulations.ctrl[:] = self._targets(actions) - bias
+        before, velocity = self.base, simulations.qvel[:, : self.axes].copy()
+        self.ground.follow(before[:, :2])
         sums = [np.zeros_like(array) for array in (self.force, self.foot_speed, self.effort, self.foot_acceleration)]
         self.struck[:] = False
-        feet = self._feet()
+        feet = self._foot_velocities()
         for _ in range(CHUNKS):
             simulations.step(CHUNK, going)
-            before_feet, feet = feet, self._feet()
-            change = feet - before_feet
+            before_feet, feet = feet, self._foot_velocities()
             found = (
                 simulations.fields["sensordata"],
-                np.abs(feet),
-                np.abs(simulations.fields["actuator_force"]).sum(axis=1) / walker.TORQUE,
-                (np.abs(change.real) + np.abs(change.imag)).sum(axis=1) / (DECISION_S / CHUNKS),
+                self._speeds(feet),
+                self._effort(),
+                self._sums(feet - before_feet) / (DECISION_S / CHUNKS),
             )
             for total, value in zip(sums, found, strict=True):
                 total += value
-            self.struck |= toe_strikes(
-                self.ground, walker.toes(simulations.qpos), np.tile(_AHEAD, (len(before), 1)), walker.TOE_REACH
-            )
+            self.struck |= self._strikes()
         self.force[:], self.foot_speed[:], self.effort[:], self.foot_acceleration[:] = (s / CHUNKS for s in sums)
-        self.acceleration[:] = (simulations.qvel[:, :2] - velocity) / DECISION_S
-        self.speed[:] = (simulations.qpos[:, 0] - before) / DECISION_S
+        self.acceleration[:] = (simulations.qvel[:, : self.axes] - velocity) / DECISION_S
+        self._moved(self.base - before)
 
-    def _feet(self) -> np.ndarray:
-        """(N, 2) complex: velocities of the middles of the feet [m/s]."""
-        rates = walker.leg_velocities(self.simulations.qpos, self.simulations.qvel)
-        found: np.ndarray = (rates.ankle + rates.toe) / 2
-        return found
+    @abstractmethod
+    def _targets(self, actions: np.ndarray) -> np.ndarray:
+        """(N, M) [rad]."""
+
+    @abstractmethod
+    def _foot_velocities(self) -> np.ndarray:
+        """(N, 2, ...): of the middles of the feet [m/s]."""
+
+    @abstractmethod
+    def _speeds(self, feet: np.ndarray) -> np.ndarray:
+        """(N, 2): magnitudes of velocities of feet."""
+
+    @abstractmethod
+    def _sums(self, change: np.ndarray) -> np.ndarray:
+        """(N,): sums over feet and axes of changes of their velocities."""
+
+    @abstractmethod
+    def _effort(self) -> np.ndarray:
+        """(N,): sum over motors of the torque's share of its limit."""
+
+    @abstractmethod
+    def _toes(self) -> tuple[np.ndarray, np.ndarray, float]:
+        """(N, 2, 3), (N, 2): points that look for risers, where ahead is; how far ahead they look [m]."""
+
+    @abstractmethod
+    def _moved(self, way: np.ndarray) -> None:
+        """Remember how far the base went in the decision, (N, 3)."""
+
+    def _strikes(self) -> np.ndarray:
+        toes, heading, reach = self._toes()
+        return toe_strikes(self.ground, toes, heading, reach)

@@ -1,4 +1,4 @@
-"""N planar walkers over terrain as a `VectorEnv`: seeds, episodes, commands, ends, measures, saving."""
+"""N robots over terrain as a `VectorEnv`: seeds, episodes, commands, ends, measures, saving."""
 
 from __future__ import annotations
 
@@ -12,25 +12,23 @@ from gymnasium.utils.seeding import np_random
 from spreeze.environment import Transition
 from spreeze.envs.native.batch import BatchSimulations
 from spreeze.envs.native.simulations import PhysicsError, initial_state
-from spreeze.envs.terrain import clock, rewards, walker
-from spreeze.envs.terrain.body import Body
+from spreeze.envs.terrain import clock
 from spreeze.envs.terrain.clock import Clock
 from spreeze.envs.terrain.curriculum import ENOUGH, Curriculum
 from spreeze.envs.terrain.ground import Ground
 from spreeze.envs.terrain.options import TerrainOptions
 from spreeze.envs.terrain.randomisation import NOMINAL, Randomisation, Spread
 from spreeze.envs.terrain.ranges import KINDS, Kind
-from spreeze.envs.terrain.senses import Senses
+from spreeze.envs.terrain.robot import Robot
 from spreeze.envs.terrain.shapes import make_terrain
-from spreeze.envs.terrain.walker import DECISION_S, HEIGHT, PERIOD
+from spreeze.envs.terrain.timing import DECISION_S
 from spreeze.envs.vector import empty_transition, episode_seed, fault, first_not_finite, not_finite, place
 from spreeze.errors import CheckpointError, EnvironmentFault, UsageError
 
 MOTORS = 6
-LOWEST = 0.4 * HEIGHT
-"""Height of the base above the ground below which an episode ends [m]. [R] for a robot of 1 m"""
-MOST_PITCH = 0.6
-"""Of the torso [rad]. Ours: the paper's 15 degrees are of another robot, whose torso is short."""
+"""Of the planar walker."""
+LOWEST = 0.4
+"""Height of the base above the ground below which an episode ends, of a robot of 1 m [m]. [R]"""
 TOO_FAST = 1.0
 """By which the speed may exceed the command [m/s]. [R]"""
 PATIENCE = 30
@@ -41,21 +39,26 @@ FIELDS = ("mocap_pos", "mocap_quat", "sensordata", "actuator_force")
 
 
 class TerrainWalkers:
-    """N walkers, as `VectorEnv` says, whose `metrics` tell what became of their episodes."""
+    """N robots, as `VectorEnv` says, whose `metrics` tell what became of their episodes."""
 
-    def __init__(self, name: str, simulations: BatchSimulations, options: TerrainOptions, seed: int) -> None:
-        """Use simulations of `walker.model()`; raises UsageError if an option makes no sense."""
+    def __init__(
+        self, name: str, robot: Robot, simulations: BatchSimulations, options: TerrainOptions, seed: int
+    ) -> None:
+        """Use simulations of `robot.model()`; raises UsageError if an option makes no sense."""
         check(options)
         self._name, self._options, self._seed = name, options, np.array([seed])
-        self.simulations, self.count = simulations, simulations.count
-        self.ground = Ground(simulations, spatial=False, scale=HEIGHT)
-        self.body, self.clock = Body(simulations, self.ground), Clock(self.count, PERIOD, DECISION_S)
-        self.senses = Senses(self.body, self.clock, options)
+        self.robot, self.simulations, self.count = robot, simulations, simulations.count
+        self.ground = Ground(simulations, robot.spatial, robot.height)
+        self.body, self.clock = robot.body(simulations, self.ground), Clock(self.count, robot.period, DECISION_S)
+        self.senses = robot.senses(self.body, self.clock, options)
         self.curriculum = Curriculum(self.count, options.difficulty, options.curriculum)
-        self.randomisation = Randomisation(simulations, Spread() if options.randomise else NOMINAL, planar=True)
+        self.randomisation = Randomisation(
+            simulations, Spread() if options.randomise else NOMINAL, planar=not robot.spatial
+        )
         self._learned, self._penalty = options.clock == "learned", options.foot_collision_penalty
         self._kinds: Sequence[Kind] = KINDS if options.terrain == "mixed" else (options.terrain,)
-        self._size = MOTORS + (clock.ACTIONS if self._learned else 0)
+        self._motors = len(robot.motors)
+        self._size = self._motors + (clock.ACTIONS if self._learned else 0)
         self.observation_space: gymnasium.Space[Any] = self.senses.space
         self.action_space: gymnasium.Space[Any] = gymnasium.spaces.Box(-1, 1, (self._size,), np.float32)
         self._allocate()
@@ -95,9 +98,9 @@ class TerrainWalkers:
         going = None if not due.size else (~self._due).nonzero()[0]
         chosen = self._checked(actions)
         self._command()
-        self.clock.advance(chosen[:, MOTORS:] if self._learned else None, ~self._due)
+        self.clock.advance(chosen[:, self._motors :] if self._learned else None, ~self._due)
         try:
-            self.body.act(chosen[:, :MOTORS], self.senses.bias, going)
+            self.body.act(chosen[:, : self._motors], self.senses.bias, going)
         except PhysicsError as error:
             raise self._fault(error.index, f"MuJoCo failed: {error.reason}") from error
         self._elapsed += 1
@@ -184,26 +187,28 @@ class TerrainWalkers:
     def _command(self) -> None:
         changed = self._elapsed == self._change_at
         self.senses.command[changed] = self._next[changed]
+        self.senses.steer(changed, ~self._due)
 
     def _begin(self, indices: np.ndarray, seed: int | None = None) -> None:
         """Begin the next episode of environments `indices` (K,), or one from `seed`."""
-        simulations, options = self.simulations, self._options
+        robot, simulations, options = self.robot, self.simulations, self._options
         self._episodes[indices] += 1
         for index in indices.tolist():
             random, _ = np_random(self._episode_seed(index) if seed is None else seed)
             difficulty = self.curriculum.draw(index, random)
             kind = self._kinds[int(random.integers(len(self._kinds)))]
-            self.ground.lay(index, make_terrain(kind, options.heights, difficulty, random, HEIGHT))
+            terrain = make_terrain(kind, options.heights, difficulty, random, robot.height, robot.spatial)
+            self.ground.lay(index, terrain)
             simulations.state[index] = self._blank
-            simulations.qpos[index], simulations.qvel[index] = walker.start(random)
+            simulations.qpos[index], simulations.qvel[index] = robot.start(random)
             self.senses.command[index], self._next[index] = random.uniform(*options.speed, 2)
             self._change_at[index] = random.integers(*CHANGE, endpoint=True)
             self.clock.begin(index, random)
             self.senses.begin(index, random)
             self.randomisation.draw(index, random)
-        simulations.ctrl[indices] = simulations.qpos[indices, 3:]
+        simulations.ctrl[indices] = simulations.qpos[indices[:, None], robot.motors]
         self.randomisation.apply(indices)
-        self.ground.follow(simulations.qpos[:, :2] * np.array([1.0, 0.0]))
+        self.ground.follow(self.body.base[:, :2])
         simulations.forward(indices)
         for array in (self._elapsed, self._previous, self._walked, self._wanted, self._strikes, self._success):
             array[indices] = 0
@@ -218,7 +223,8 @@ class TerrainWalkers:
         np.logical_not(self._upright(), out=transition.terminated)
         np.greater_equal(self._elapsed, self._options.max_episode_steps, out=transition.truncated)
         self._success[:] = transition.truncated & ~transition.terminated
-        gained = rewards.reward(self._measured(actions))
+        change = np.abs(actions - self._previous).mean(axis=1)
+        gained = self.body.reward(self.clock.swing(), self.senses.command, change)
         transition.reward[:] = np.where(transition.terminated, 0.0, gained) - self._penalty * struck
         self._previous[:] = actions
         ended = (transition.terminated | transition.truncated) & ~self._due
@@ -230,28 +236,12 @@ class TerrainWalkers:
         return found
 
     def _upright(self) -> np.ndarray:
-        base, command = self.body.base, self.senses.command
+        base = self.body.base
         height = base[:, 2] - self.ground.heights(base[:, None, :2])[:, 0]
-        slow = (np.abs(self.body.speed) < command + TOO_FAST) | (self._elapsed < PATIENCE)
-        lean = np.abs(self.simulations.qpos[:, 2])
+        slow = (self.body.pace() < self.senses.command + TOO_FAST) | (self._elapsed < PATIENCE)
         sound = ~self.simulations.warnings().any(axis=1)
-        found: np.ndarray = (height > LOWEST) & (lean < MOST_PITCH) & slow & sound
+        found: np.ndarray = (height > LOWEST * self.robot.height) & ~self.body.leaning() & slow & sound
         return found
-
-    def _measured(self, actions: np.ndarray) -> rewards.Measured:
-        body, pitch = self.body, self.simulations.qpos[:, 2:3]
-        feet = walker.angles(self.simulations.qpos)[:, :, 2]
-        return rewards.Measured(
-            speed_error=np.abs(body.speed - self.senses.command),
-            lean=np.concatenate([pitch, feet], axis=1),
-            swing=self.clock.swing(),
-            force=body.force,
-            foot_speed=body.foot_speed,
-            acceleration=np.abs(body.acceleration).sum(axis=1),
-            foot_acceleration=body.foot_acceleration,
-            change=np.abs(actions - self._previous).mean(axis=1),
-            effort=body.effort,
-        )
 
     def _observe(self, transition: Transition) -> np.ndarray:
         observation = transition.observation

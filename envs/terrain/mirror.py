@@ -9,7 +9,8 @@ import numpy as np
 
 from spreeze.environment import Mirror
 from spreeze.envs.terrain.options import TerrainOptions
-from spreeze.envs.terrain.senses import AROUND_FOOT, ENTRIES, SENSES
+from spreeze.envs.terrain.planar_senses import ENTRIES
+from spreeze.envs.terrain.senses import AROUND_FOOT, chosen
 
 _AROUND = len(AROUND_FOOT)
 PAIRS: dict[str, tuple[tuple[int, int], ...]] = {
@@ -33,7 +34,7 @@ def exchanged(size: int, pairs: tuple[tuple[int, int], ...]) -> np.ndarray:
 def mirror(options: TerrainOptions) -> Mirror:
     """The mirror of `walker2d-terrain`: indices and signs, as `Mirror` says."""
     parts, begin = [], 0
-    for name in SENSES[options.senses]:
+    for name in chosen(ENTRIES, options.senses):
         parts.append(begin + exchanged(ENTRIES[name], PAIRS.get(name, ())))
         begin += ENTRIES[name]
     motors = ((0, 3), (7, 1)) if options.clock == "learned" else ((0, 3),)

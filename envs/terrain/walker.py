@@ -13,13 +13,12 @@ import mujoco
 import numpy as np
 
 from spreeze.envs.terrain.ground import with_ground
+from spreeze.envs.terrain.timing import CHUNK as CHUNK
+from spreeze.envs.terrain.timing import CHUNKS as CHUNKS
+from spreeze.envs.terrain.timing import DECISION_S as DECISION_S
+from spreeze.envs.terrain.timing import DELAY_SAMPLES, PHYSICS_S
 
 MODEL = Path(__file__).parent.parent / "bipeds" / "walker2d.xml"
-PHYSICS_S = 0.002
-"""Step of the physics, and of the servos [s]."""
-CHUNK, CHUNKS = 5, 2
-"""Steps after which feet are looked at, and how often a decision does that."""
-DECISION_S = PHYSICS_S * CHUNK * CHUNKS
 STIFFNESS, DAMPING, TORQUE = 300.0, 12.0, 100.0
 """Of the servos [N m/rad, N m s/rad, N m] (ours)."""
 POSE = np.array((-0.35, 0.85, -0.5) * 2)
@@ -41,7 +40,6 @@ TOE_REACH = RADII[2] + 0.015
 TOE_DROP = 0.02
 """How far the point that looks for risers is below the middle of the toe [m]. It overlooks risers that are less than
 4 cm higher than the sole, and slopes of less than 35 degrees (ours)."""
-DELAY_SAMPLES = 4
 
 
 def model() -> Any:
