@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SUMMARIES: dict[str, str] = {
     "walker2d-terrain": "walk over ridges, stairs and blocks that are seen ahead, seven links in the plane (MuJoCo)",
+    "cassie-terrain": "walk over ridges, stairs and blocks that are seen ahead, ten motors, springs, 33 kg (MuJoCo)",
 }
 """By name."""
 

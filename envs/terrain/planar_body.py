@@ -81,7 +81,8 @@ class PlanarBody(Body):
         return found
 
     def _speeds(self, feet: np.ndarray) -> np.ndarray:
-        return np.abs(feet)
+        found: np.ndarray = np.abs(feet)
+        return found
 
     def _sums(self, change: np.ndarray) -> np.ndarray:
         found: np.ndarray = (np.abs(change.real) + np.abs(change.imag)).sum(axis=1)

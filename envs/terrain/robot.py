@@ -42,6 +42,10 @@ class Robot:
 
 def robot_of(name: str) -> Robot:
     """The robot of the environment `name`."""
+    if name == "cassie-terrain":
+        from spreeze.envs.terrain.cassie_robot import CASSIE
+
+        return CASSIE
     from spreeze.envs.terrain.walker_robot import WALKER
 
     return WALKER
