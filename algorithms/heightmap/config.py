@@ -33,8 +33,9 @@ class HeightmapConfig:
     """lstm; lstm_no_state: without the robot's motion; transformer: over a window; memoryless: of the present only."""
     refine: bool = True
     """Whether a U-Net refines the predictor's map."""
-    motors: int = 6
-    """The first actions, which are the motors'; all others are the clock's."""
+    motors: int | Literal["auto"] = "auto"
+    """The first actions, which are the motors'; all others are the clock's. auto: all actions, less the clock's three
+    if their number is odd, because both legs have the same motors."""
     environments: int = 128
     """N, environments of one sampler, instead of --envs-per-sampler: PPO's updates are made of them."""
     hidden: tuple[int, ...] = (128, 128)
@@ -82,8 +83,8 @@ class HeightmapConfig:
     def check(self) -> None:
         """Raise UsageError if an option makes no sense."""
         counts = ("blind_steps", "modulator_steps", "dataset_steps", "predictor_updates", "closed_steps")
-        sizes = ("motors", "environments", "memory", "features", "predictor_units", "segment", "segments")
-        for name in (*counts, *sizes):
+        sizes = ("environments", "memory", "features", "predictor_units", "segment", "segments")
+        for name in (*counts, *sizes, *(() if self.motors == "auto" else ("motors",))):
             if getattr(self, name) < 1:
                 raise UsageError(f"--{name.replace('_', '-')} {getattr(self, name)}: at least 1 is needed")
         if self.window < 2:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from gymnasium.spaces import Box, Dict
@@ -14,6 +15,8 @@ from spreeze.errors import UnsupportedSpace
 ENTRIES = ("state", "map", "clean_map", "privileged", "collision", "motion", "depth")
 """What an observation must hold; docs/terrain.md says what is in them."""
 
+CLOCK = 3
+"""Actions of a learned clock."""
 Exchange = tuple[Tensor, Tensor]
 """Index and sign of a mirrored vector, each (X,)."""
 
@@ -33,8 +36,8 @@ class Senses:
     """Of observations and of actions."""
 
     @classmethod
-    def of(cls, spec: EnvironmentSpec, motors: int) -> "Senses":
-        """Read the spaces of an environment.
+    def of(cls, spec: EnvironmentSpec, motors: int | Literal["auto"]) -> "Senses":
+        """Read the spaces of an environment; `motors` as `HeightmapConfig` says.
 
         Raises:
             UnsupportedSpace: an entry is missing, or there are fewer actions than motors.
@@ -45,7 +48,11 @@ class Senses:
                 f"heightmap needs an observation of the entries {', '.join(ENTRIES)}, as walker2d-terrain with "
                 f"--senses all has; this environment has {space}"
             )
-        if not isinstance(action, Box) or len(action.shape) != 1 or action.shape[0] < motors:
+        if not isinstance(action, Box) or len(action.shape) != 1:
+            raise UnsupportedSpace(f"heightmap needs a Box of actions; this environment has {action}")
+        if motors == "auto":
+            motors = action.shape[0] - CLOCK * (action.shape[0] % 2)
+        if not 0 < motors <= action.shape[0]:
             raise UnsupportedSpace(f"heightmap needs at least {motors} actions (--motors); this environment: {action}")
         sizes, places, begin = {name: flatdim(part) for name, part in space.spaces.items()}, dict[str, slice](), 0
         for name, size in sizes.items():

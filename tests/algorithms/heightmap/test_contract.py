@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from gymnasium.spaces import Box, Dict
 
+from spreeze import registry
 from spreeze.algorithms.heightmap import ALGORITHM
+from spreeze.algorithms.heightmap.senses import Senses
 from spreeze.contract import EnvironmentSpec, Stage
 from spreeze.errors import UnsupportedSpace, UsageError
+from spreeze.spaces import probe
 from tests.algorithms import test_every_algorithm as every
 from tests.algorithms.heightmap.scene import config, spec, stages
 
@@ -60,6 +63,14 @@ def test_the_stage_that_collects_learns_nothing_and_publishes_what_it_was_given(
     learning = every.Learning(stages(), 2, seed=0)
     assert learning.update(1) == {}
     assert learning.state() == {}
+
+
+@pytest.mark.parametrize(("name", "motors"), [("walker2d-terrain", 6), ("cassie-terrain", 10)])
+@pytest.mark.parametrize("clock", ["learned", "fixed"])
+def test_motors_are_all_actions_but_those_of_the_clock(name: str, motors: int, clock: str) -> None:
+    environment = registry.environment(name)
+    found = Senses.of(EnvironmentSpec(*probe(environment, environment.options(clock=clock))), "auto")
+    assert (found.motors, found.clock) == (motors, 3 if clock == "learned" else 0)
 
 
 def test_environments_without_the_senses_are_refused() -> None:
