@@ -13,6 +13,8 @@ from spreeze.contract import Draw, Metrics, Recurrent
 
 EDGE_M = 0.05
 """Neighbouring cells whose heights differ by more lie at an edge."""
+ROW = 30
+"""Cells of a row of a map, which lie ahead of each other; rows lie beside each other."""
 CM = 100.0
 
 
@@ -106,9 +108,14 @@ def map_loss(coarse: Tensor, found: Tensor, true: Tensor) -> tuple[Tensor, dict[
 
 
 def edges(true: Tensor) -> Tensor:
-    """Which cells (..., X) have a neighbour more than `EDGE_M` higher or lower."""
-    steep = true.diff(dim=-1).abs() > EDGE_M
-    never = torch.zeros_like(steep[..., :1])
+    """Which cells (..., X) of a map, row by row of `ROW`, have a neighbour more than `EDGE_M` higher or lower."""
+    cells = true.unflatten(-1, (-1, min(ROW, true.shape[-1])))
+    return (_steep(cells) | _steep(cells.mT).mT).flatten(-2)
+
+
+def _steep(cells: Tensor) -> Tensor:
+    steep = cells.diff(dim=-1).abs() > EDGE_M
+    never = torch.zeros_like(cells[..., :1], dtype=torch.bool)
     return torch.cat((never, steep), -1) | torch.cat((steep, never), -1)
 
 

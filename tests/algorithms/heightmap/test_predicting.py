@@ -17,6 +17,16 @@ def test_edges_are_the_cells_on_both_sides_of_a_step() -> None:
     assert edges(torch.full((2, 30), -0.9)).sum() == 0
 
 
+def test_edges_of_a_map_of_several_rows_are_those_between_rows_too() -> None:
+    """The middle row of three is higher, from its second cell on."""
+    cells = torch.zeros(3, 30)
+    cells[1, 1:] = 0.2
+    found = edges(cells.flatten()[None])[0].unflatten(0, (3, 30))
+    assert found[1].all(), "its first cell lies beside the second"
+    for row in (0, 2):
+        assert not found[row, 0] and found[row, 1:].all()
+
+
 def test_errors_by_hand() -> None:
     found = STEP + torch.tensor([[0.0, 0.06, -0.02, 0.0, 0.0, 0.04]])
     told = {name: float(value) for name, value in map_errors(found, STEP).items()}
