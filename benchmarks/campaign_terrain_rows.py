@@ -1,7 +1,7 @@
 """The rows of walking by a heightmap: the bare command, and what it is without each of its parts.
 
 Rows without vision end after the modulator. Those of predictors differ from the bare command after the stage
-`dataset` only, so they walk alike and are compared by their maps. `terrain.py walk` measures the runs.
+`dataset` only, so they walk alike and are compared by their maps. Cassie's have the bare command's stages. `terrain.py walk` measures the runs.
 """
 
 from campaign_rows import SEEDS, Row
@@ -23,12 +23,19 @@ WITHOUT: dict[str, tuple[str, float, tuple[str, ...]]] = {
 """Label, minutes and options by the names of rows."""
 
 
-def walking(name: str, seed: int) -> Row:
-    """Return one of `WITHOUT` on the planar robot."""
-    label, minutes, options = WITHOUT[name]
-    run = ("run", "--algo", "heightmap", "--env", "walker2d-terrain", *options, "--evaluation-episodes", "40")
+SPATIAL = ("heightmap, Cassie", 180.0, ("--dataset-steps", "60000", "--closed-steps", "60000"))
+"""The same of Cassie: an observation with picture and map is 22 kB."""
+
+
+def walking(name: str, environment: str, what: tuple[str, float, tuple[str, ...]], seed: int) -> Row:
+    """Return a run on a robot; `what` is its label, minutes and options."""
+    label, minutes, options = what
+    run = ("run", "--algo", "heightmap", "--env", environment, *options, "--evaluation-episodes", "40")
     command = ("{python}", "-m", "spreeze", *run, "--visualize", "none", "--seed", "{seed}", "--out", "{out}")
-    return Row(f"{name}-{seed}", command, "walker2d-terrain", label, seed, minutes)
+    return Row(f"{name}-{seed}", command, environment, label, seed, minutes)
 
 
-ROWS: tuple[Row, ...] = tuple(walking(name, seed) for seed in SEEDS for name in WITHOUT)
+ROWS: tuple[Row, ...] = (
+    *(walking(name, "walker2d-terrain", what, seed) for seed in SEEDS for name, what in WITHOUT.items()),
+    *(walking("cassie", "cassie-terrain", SPATIAL, seed) for seed in SEEDS),
+)

@@ -9,10 +9,12 @@ from types import ModuleType
 
 import pytest
 
+from spreeze import registry
 from spreeze.cli import read_settings
 from spreeze.contract import Evaluation
-from spreeze.stages import build_stages
-from tests.algorithms.heightmap.scene import ENV, SMALL, spec
+from spreeze.spaces import probe
+from spreeze.stages import build_stages, environment_spec
+from tests.algorithms.heightmap.scene import ENV, SMALL
 from tests.contract.playing import play
 
 
@@ -68,9 +70,11 @@ def test_every_stage_of_a_run_is_walked(
 
 def test_the_command_line_and_the_algorithm_take_every_row() -> None:
     rows = importlib.import_module("campaign_terrain_rows").ROWS
-    assert len({row.name for row in rows}) == len(rows) == 35
-    for row in rows[:7]:
+    assert len({row.name for row in rows}) == len(rows) == 40
+    for row in (*rows[:7], rows[-1]):
         words = [word.format(seed=row.seed, out="runs/x", python="python") for word in row.command]
         settings = read_settings(words[words.index("run") + 1 :])
-        stages = build_stages(settings, spec())
+        environment = registry.environment(settings.env)
+        robot = environment_spec(settings, *probe(environment, settings.environment))
+        stages = build_stages(settings, robot)
         assert len(stages) == (2 if row.name.startswith("heightmap-unseeing") else 5)
