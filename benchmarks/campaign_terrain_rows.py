@@ -1,7 +1,8 @@
 """The rows of walking by a heightmap: the bare command, and what it is without each of its parts.
 
 Rows without vision end after the modulator. Those of predictors differ from the bare command after the stage
-`dataset` only, so they walk alike and are compared by their maps. Cassie's have the bare command's stages. `terrain.py walk` measures the runs.
+`dataset` only, so they walk alike and are compared by their maps. Cassie's have the stages of the bare command.
+`terrain.py walk` measures the runs.
 """
 
 from campaign_rows import SEEDS, Row
