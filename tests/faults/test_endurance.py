@@ -25,6 +25,7 @@ def test_a_thread_more_is_a_failure_and_shrinking_memory_is_none() -> None:
     assert found.failure == "threads changed"
 
 
+@pytest.mark.slow
 @pytest.mark.alone
 def test_a_run_is_watched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out.json"
@@ -36,6 +37,7 @@ def test_a_run_is_watched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "slope [MB/h]" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.alone
 def test_runs_in_a_row_leave_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["short", "--runs", "2"]) == 0
