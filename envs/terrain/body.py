@@ -8,6 +8,7 @@ import numpy as np
 
 from spreeze.envs.native.batch import BatchSimulations
 from spreeze.envs.terrain.ground import Ground, toe_strikes
+from spreeze.envs.terrain.rewards import Motion
 from spreeze.envs.terrain.timing import CHUNK, CHUNKS, DECISION_S
 
 TOUCH_N = 1.0
@@ -137,6 +138,10 @@ class Body(ABC):
     @abstractmethod
     def _moved(self, way: np.ndarray) -> None:
         """Remember how far the base went in the decision, (N, 3)."""
+
+    def _motion(self, swing: np.ndarray, change: np.ndarray) -> Motion:
+        base = np.abs(self.acceleration).sum(axis=1)
+        return Motion(swing, self.force, self.foot_speed, base, self.foot_acceleration, change, self.effort)
 
     def _strikes(self) -> np.ndarray:
         toes, heading, reach = self._toes()

@@ -92,13 +92,7 @@ class CassieBody(Body):
             aside_error=np.abs(self.drift),
             base_turn=turns[:, 0],
             foot_turn=turns[:, 1:],
-            swing=swing,
-            force=self.force,
-            foot_speed=self.foot_speed,
-            acceleration=np.abs(self.acceleration).sum(axis=1),
-            foot_acceleration=self.foot_acceleration,
-            change=change,
-            effort=self.effort,
+            motion=self._motion(swing, change),
         )
         return cassie_rewards.reward(measured)
 

@@ -48,7 +48,7 @@ class _Chain(NamedTuple):
 
 @cache
 def _chain() -> _Chain:
-    model: Any = cassie.robot().compile()
+    model: Any = _resting()
     names = [[f"{side}_{link}" for link in LINKS] for side in ("left", "right")]
     bodies = np.array([[model.body(name).id for name in row] for row in names])
     joints = np.array([[model.joint(name).id for name in row] for row in names])

@@ -1,4 +1,4 @@
-"""Terms of the reward of a robot in three dimensions: sum of w exp(-s q), divided by the sum of w.
+"""Terms of the reward of a robot in three dimensions.
 
 Terms, weights w and scales s are those of the authors' code [R], but for the units of the actions' changes.
 """
@@ -9,39 +9,26 @@ from typing import NamedTuple
 
 import numpy as np
 
+from spreeze.envs.terrain.rewards import SPEED_DEADZONE, Motion, Weights, beyond, motion_terms, weighed
+
 
 class Measured(NamedTuple):
-    """What N robots did in a decision, F = 2 feet; means over the decision where not said otherwise."""
+    """What N robots did in a decision, F = 2 feet."""
 
     ahead_error: np.ndarray
-    """(N,): of the velocity along the commanded heading [m/s]."""
+    """(N,): of the mean velocity along the commanded heading [m/s]."""
     aside_error: np.ndarray
     """(N,): across it [m/s]."""
     base_turn: np.ndarray
     """(N,): `turned` of the base, at the end."""
     foot_turn: np.ndarray
     """(N, F): of the feet, at the end."""
-    swing: np.ndarray
-    """(N, F): of the clock."""
-    force: np.ndarray
-    """(N, F): of the ground on each foot [N]."""
-    foot_speed: np.ndarray
-    """(N, F) [m/s]."""
-    acceleration: np.ndarray
-    """(N,): of the base, sum over its axes [m/s^2]."""
-    foot_acceleration: np.ndarray
-    """(N,): sum over feet and axes [m/s^2]."""
-    change: np.ndarray
-    """(N,): mean of the actions' changes, in units of half their range."""
-    effort: np.ndarray
-    """(N,): sum over motors of the torque's share of its limit."""
+    motion: Motion
 
 
-SPEED_DEADZONE = 0.05
-"""Errors of velocity below count as 0 [m/s]. [R]"""
 TURN_DEADZONE = 0.005
 """Turns of the base below count as 0. [R]"""
-WEIGHTS: dict[str, tuple[float, float]] = {
+WEIGHTS: Weights = {
     "ahead": (0.15, 2.0),
     "aside": (0.1, 2.0),
     "orientation": (0.15, 30.0),
@@ -54,7 +41,7 @@ WEIGHTS: dict[str, tuple[float, float]] = {
     "effort": (0.05, 1.0),
     "feet_acceleration": (0.05, 0.02),
 }
-"""Term to w and s. [R]"""
+"""[R]"""
 
 
 def turned(rotation: np.ndarray) -> np.ndarray:
@@ -63,31 +50,11 @@ def turned(rotation: np.ndarray) -> np.ndarray:
     return found
 
 
-def terms(seen: Measured) -> dict[str, np.ndarray]:
-    """q (N,) >= 0 of every term."""
-    stand = 1 - seen.swing
-    return {
-        "ahead": _beyond(seen.ahead_error, SPEED_DEADZONE),
-        "aside": _beyond(seen.aside_error, SPEED_DEADZONE),
-        "orientation": _beyond(seen.base_turn, TURN_DEADZONE) + seen.foot_turn.sum(axis=1),
-        "left_force": seen.swing[:, 0] * seen.force[:, 0],
-        "right_force": seen.swing[:, 1] * seen.force[:, 1],
-        "left_speed": stand[:, 0] * seen.foot_speed[:, 0],
-        "right_speed": stand[:, 1] * seen.foot_speed[:, 1],
-        "stable_base": seen.acceleration,
-        "change": seen.change,
-        "effort": seen.effort,
-        "feet_acceleration": seen.foot_acceleration,
-    }
-
-
-def _beyond(values: np.ndarray, deadzone: float) -> np.ndarray:
-    return np.where(values < deadzone, 0, values)
-
-
 def reward(seen: Measured) -> np.ndarray:
     """(N,) in (0, 1]."""
-    total = sum(weight for weight, _ in WEIGHTS.values())
-    found = terms(seen)
-    gained: np.ndarray = np.sum([w * np.exp(-s * found[name]) for name, (w, s) in WEIGHTS.items()], axis=0)
-    return gained / total
+    found = {
+        "ahead": beyond(seen.ahead_error, SPEED_DEADZONE),
+        "aside": beyond(seen.aside_error, SPEED_DEADZONE),
+        "orientation": beyond(seen.base_turn, TURN_DEADZONE) + seen.foot_turn.sum(axis=1),
+    }
+    return weighed(found | motion_terms(seen.motion), WEIGHTS)

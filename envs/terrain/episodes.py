@@ -25,8 +25,6 @@ from spreeze.envs.terrain.timing import DECISION_S
 from spreeze.envs.vector import empty_transition, episode_seed, fault, first_not_finite, not_finite, place
 from spreeze.errors import CheckpointError, EnvironmentFault, UsageError
 
-MOTORS = 6
-"""Of the planar walker."""
 LOWEST = 0.4
 """Height of the base above the ground below which an episode ends, of a robot of 1 m [m]. [R]"""
 TOO_FAST = 1.0

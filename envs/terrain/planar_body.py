@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spreeze.envs.terrain import rewards, walker
+from spreeze.envs.terrain import planar_rewards, walker
 from spreeze.envs.terrain.body import Body
 from spreeze.envs.terrain.timing import DECISION_S
 
@@ -56,20 +56,14 @@ class PlanarBody(Body):
         return found
 
     def reward(self, swing: np.ndarray, command: np.ndarray, change: np.ndarray) -> np.ndarray:
-        """(N,): by the terms of `rewards`."""
+        """(N,): by the terms of `planar_rewards`."""
         qpos = self.simulations.qpos
-        measured = rewards.Measured(
+        measured = planar_rewards.Measured(
             speed_error=np.abs(self.speed - command),
             lean=np.concatenate([qpos[:, 2:3], walker.angles(qpos)[:, :, 2]], axis=1),
-            swing=swing,
-            force=self.force,
-            foot_speed=self.foot_speed,
-            acceleration=np.abs(self.acceleration).sum(axis=1),
-            foot_acceleration=self.foot_acceleration,
-            change=change,
-            effort=self.effort,
+            motion=self._motion(swing, change),
         )
-        return rewards.reward(measured)
+        return planar_rewards.reward(measured)
 
     def _targets(self, actions: np.ndarray) -> np.ndarray:
         found: np.ndarray = walker.POSE + walker.REACH * actions

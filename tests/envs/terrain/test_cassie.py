@@ -5,7 +5,6 @@ from typing import Any
 import mujoco
 import numpy as np
 import pytest
-from gymnasium.spaces.utils import flatdim
 
 from spreeze import registry
 from spreeze.environment import Watchable
@@ -118,21 +117,6 @@ def test_an_action_of_0_sinks_slowly_and_falls_within_three_seconds() -> None:
         if decision == 10:
             assert (np.abs(vector.body.base[:, 2] - 0.99) < 0.04).all()
     assert (ends > 15).all() and (ends < 150).all()
-
-
-@pytest.mark.parametrize("senses", ["blind", "map", "all"])
-@pytest.mark.parametrize("clock", ["learned", "fixed"])
-def test_mirrored_twice_is_the_same(senses: Any, clock: Any) -> None:
-    environment, options = registry.environment(NAME), TerrainOptions(senses=senses, clock=clock)
-    assert environment.mirror is not None
-    vector = environment.make_vector(options, 1, 0)
-    for (index, sign), space in zip(
-        environment.mirror(options), (vector.observation_space, vector.action_space), strict=True
-    ):
-        values = np.arange(1, flatdim(space) + 1, dtype=np.float32)
-        once = sign * values[index]
-        assert len(index) == len(values) and (once != values).any()
-        np.testing.assert_array_equal(sign * once[index], values)
 
 
 @pytest.mark.parametrize("terrain", ["flat", "stairs", "blocks"])

@@ -7,12 +7,12 @@ import pytest
 
 from spreeze.envs.terrain import cassie_legs, cassie_rewards
 from spreeze.envs.terrain.cassie_rewards import WEIGHTS, Measured
+from tests.envs.terrain.rewarded import changed, still
 
 
 def perfect() -> Measured:
-    nothing, feet = np.zeros(1), np.zeros((1, 2))
-    swing = np.array([[1.0, 0.0]])
-    return Measured(nothing, nothing, nothing, feet, swing, feet, feet, nothing, nothing, nothing, nothing)
+    nothing = np.zeros(1)
+    return Measured(nothing, nothing, nothing, np.zeros((1, 2)), still())
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def perfect() -> Measured:
 def test_each_miss_costs_its_own_term(name: str, change: Any, term: str, q: float) -> None:
     weight, scale = WEIGHTS[term]
     assert sum(w for w, _ in WEIGHTS.values()) == pytest.approx(1.10)
-    found = cassie_rewards.reward(perfect()._replace(**{name: np.array(change)}))
+    found = cassie_rewards.reward(changed(perfect(), **{name: np.array(change)}))
     np.testing.assert_allclose(1 - found, weight * (1 - np.exp(-scale * q)) / 1.10, atol=1e-12)
 
 
@@ -45,5 +45,5 @@ def test_a_turn_by_an_angle_counts_as_the_square_of_the_sine_of_its_half() -> No
 
 
 def test_a_decision_gives_at_most_1_also_if_a_standing_foot_is_loaded_and_a_swinging_one_moves() -> None:
-    seen = perfect()._replace(force=np.array([[0.0, 300.0]]), foot_speed=np.array([[3.0, 0.0]]))
+    seen = changed(perfect(), force=np.array([[0.0, 300.0]]), foot_speed=np.array([[3.0, 0.0]]))
     np.testing.assert_allclose([cassie_rewards.reward(perfect()), cassie_rewards.reward(seen)], 1)

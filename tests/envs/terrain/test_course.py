@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from spreeze.envs.terrain import make_vector, rewards
+from spreeze.envs.terrain import make_vector, planar_rewards
 from spreeze.envs.terrain.clock import Clock
 from spreeze.envs.terrain.curriculum import STEP, Curriculum
 from spreeze.envs.terrain.options import TerrainOptions
-from spreeze.envs.terrain.rewards import WEIGHTS, Measured
+from spreeze.envs.terrain.planar_rewards import WEIGHTS, Measured
+from tests.envs.terrain.rewarded import changed, still
 
 
 def test_the_command_changes_once_between_decisions_200_and_250() -> None:
@@ -47,12 +48,11 @@ def test_a_period_takes_35_decisions() -> None:
 
 
 def perfect() -> Measured:
-    nothing, feet = np.zeros(1), np.zeros((1, 2))
-    return Measured(nothing, np.zeros((1, 3)), np.array([[1.0, 0.0]]), feet, feet, nothing, nothing, nothing, nothing)
+    return Measured(np.zeros(1), np.zeros((1, 3)), still())
 
 
 def test_a_decision_gives_at_most_1() -> None:
-    np.testing.assert_allclose(rewards.reward(perfect()), 1)
+    np.testing.assert_allclose(planar_rewards.reward(perfect()), 1)
 
 
 @pytest.mark.parametrize(
@@ -65,15 +65,15 @@ def test_a_decision_gives_at_most_1() -> None:
     ],
 )
 def test_each_miss_costs_its_own_term(name: str, change: np.ndarray, term: str) -> None:
-    seen = perfect()._replace(**{name: change})
+    seen = changed(perfect(), **{name: change})
     weight, scale = WEIGHTS[term]
     lost = weight * (1 - np.exp(-scale * change.max())) / sum(w for w, _ in WEIGHTS.values())
-    np.testing.assert_allclose(1 - rewards.reward(seen), lost)
+    np.testing.assert_allclose(1 - planar_rewards.reward(seen), lost)
 
 
 def test_a_standing_foot_may_be_loaded_and_a_swinging_one_may_move() -> None:
-    seen = perfect()._replace(force=np.array([[0.0, 300.0]]), foot_speed=np.array([[3.0, 0.0]]))
-    np.testing.assert_allclose(rewards.reward(seen), 1)
+    seen = changed(perfect(), force=np.array([[0.0, 300.0]]), foot_speed=np.array([[3.0, 0.0]]))
+    np.testing.assert_allclose(planar_rewards.reward(seen), 1)
 
 
 def test_difficulty_follows_success_of_each_environment() -> None:

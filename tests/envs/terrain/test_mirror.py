@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spreeze import registry
-from spreeze.envs.terrain import make_vector
+from spreeze.envs.terrain import SUMMARIES, make_vector
 from spreeze.envs.terrain.mirror import exchanged
 from spreeze.envs.terrain.options import TerrainOptions
 
@@ -15,10 +15,11 @@ LEGS = exchanged(9, ((3, 3),))
 """Of positions and velocities of the model."""
 
 
+@pytest.mark.parametrize("name", SUMMARIES)
 @pytest.mark.parametrize("senses", ["blind", "map", "all"])
 @pytest.mark.parametrize("clock", ["learned", "fixed"])
-def test_mirrored_twice_is_the_same(senses: Any, clock: Any) -> None:
-    environment = registry.environment(NAME)
+def test_mirrored_twice_is_the_same(name: str, senses: Any, clock: Any) -> None:
+    environment = registry.environment(name)
     assert environment.mirror is not None
     options = TerrainOptions(senses=senses, clock=clock)
     vector = environment.make_vector(options, 1, 0)

@@ -11,7 +11,7 @@ from spreeze import registry
 from spreeze.environment import Watchable
 from spreeze.envs.native.simulations import INTEGRATION_STATE
 from spreeze.envs.terrain import make_vector, walker
-from spreeze.envs.terrain.episodes import MOTORS, TerrainWalkers
+from spreeze.envs.terrain.episodes import TerrainWalkers
 from spreeze.envs.terrain.options import TerrainOptions
 from spreeze.envs.terrain.ranges import KINDS
 from spreeze.errors import CheckpointError, EnvironmentFault, UsageError
@@ -129,7 +129,7 @@ def test_the_environment_steps_the_physics_of_the_model_ten_times() -> None:
         vector.simulations.parameter(name)[0] for name in ("geom_size", "geom_rbound")
     )
     mujoco.mj_setState(model, data, vector.simulations.state[0], INTEGRATION_STATE)
-    action = np.random.default_rng(0).uniform(-0.3, 0.3, (1, MOTORS))
+    action = np.random.default_rng(0).uniform(-0.3, 0.3, (1, 6))
     vector.step(action)
     data.ctrl[:] = walker.POSE + walker.REACH * action[0]
     for _ in range(10):
