@@ -21,12 +21,13 @@ from rich.table import Table
 from terrain_walk import measure, walk_table, write
 
 from spreeze.envs.native.batch import BatchSimulations
-from spreeze.envs.terrain import make_vector, ranges, walker
+from spreeze.envs.terrain import SUMMARIES, make_vector, ranges, walker
 from spreeze.envs.terrain.depth import DepthCamera, DepthNoise, DepthSensor, tilted
 from spreeze.envs.terrain.ground import Ground, with_ground
 from spreeze.envs.terrain.heightmap import ACROSS, AHEAD, Heightmap, MapNoise, MapSensor
 from spreeze.envs.terrain.options import TerrainOptions
 from spreeze.envs.terrain.shapes import make_terrain
+from spreeze.envs.terrain.timing import CHUNK, CHUNKS
 
 TURNS = 7
 CAPSULES = 8
@@ -61,34 +62,33 @@ def repeated(simulations: BatchSimulations, work: Callable[[], object]) -> Calla
     return again
 
 
-def speed(robots: int) -> None:
-    """Control steps of `walker2d-terrain` and what is sensed in three dimensions, beside the physics."""
+def speed(robots: int, environment: str) -> None:
+    """Control steps of an environment, beside the physics."""
     kinds: dict[str, dict[str, Any]] = {
         "blind": {"senses": "blind"},
         "with its map": {"senses": "map"},
         "with all but the camera": {"senses": "all"},
         "with all": {"senses": "all", "depth": "always"},
     }
-    vectors = {n: make_vector("walker2d-terrain", TerrainOptions(**o), robots, 0) for n, o in kinds.items()}
-    action = np.zeros((robots, 9))
+    vectors = {n: make_vector(environment, TerrainOptions(**o), robots, 0) for n, o in kinds.items()}
+    action = np.zeros((robots, *vectors["blind"].action_space.shape))
     for vector in vectors.values():
         vector.reset()
         for _ in range(20):
             vector.step(action)
     simulations = vectors["with all"].simulations
-    steps = walker.CHUNK * walker.CHUNKS
+    steps = CHUNK * CHUNKS
     works = {"physics alone": repeated(simulations, lambda: simulations.step(steps))}
     works |= {n: repeated(v.simulations, lambda v=v: v.step(action)) for n, v in vectors.items()}  # type: ignore[misc]
     senses, decision = vectors["with all"].senses, np.full(robots, 20)
     works |= {"the map": lambda: senses._seen(decision), "the camera": lambda: senses._picture(decision)}
     found = by_turns(works, 3)
     physics = found["physics alone"] / robots
-    table = Table("a decision of walker2d-terrain", "us for a robot", "to physics", "decisions/s on a core")
+    table = Table(f"a decision of {environment}", "us for a robot", "to physics", "decisions/s on a core")
     for name, microseconds in found.items():
         each = microseconds / robots
         table.add_row(name, f"{each:.0f}", f"{each / physics:.2f}", f"{1e6 / each:,.0f}")
     console.print(table)
-    spatial_sensing(robots)
 
 
 def spatial_sensing(robots: int) -> None:
@@ -229,7 +229,9 @@ def main() -> None:
         Console(width=max(console.width, 160)).print(walk_table(found))
         write(found, options.out)
     elif options.what == "speed":
-        speed(options.robots)
+        for environment in options.env:
+            speed(options.robots, environment)
+        spatial_sensing(options.robots)
     else:
         cost(options.robots)
         edges()
@@ -239,8 +241,10 @@ def arguments() -> argparse.Namespace:
     """What was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="what", required=True)
-    for name in ("speed", "ground"):
-        commands.add_parser(name).add_argument("--robots", type=int, default=64)
+    timed = {name: commands.add_parser(name) for name in ("speed", "ground")}
+    for command in timed.values():
+        command.add_argument("--robots", type=int, default=64)
+    timed["speed"].add_argument("--env", nargs="+", default=list(SUMMARIES))
     walk = commands.add_parser("walk")
     walk.add_argument("runs", nargs="+", type=Path)
     walk.add_argument("--stages", nargs="+", default=["modulator", "closed"], help="of which the policies are measured")

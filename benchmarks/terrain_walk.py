@@ -72,11 +72,7 @@ def stages_of(trained: Trained) -> Iterator[Trained]:
 def walked(trained: Trained, episodes: int, seed: int, terrain: str, heights: str) -> list[Evaluation]:
     """Episodes on one kind of terrain, some at a time."""
     sizes = [min(AT_ONCE, episodes - begun) for begun in range(0, episodes, AT_ONCE)]
-    conditions = {"terrain": terrain, "heights": heights}
-    return [
-        trained.evaluate(size, seed + index, **conditions)  # type: ignore[arg-type]
-        for index, size in enumerate(sizes)
-    ]
+    return [trained.evaluate(size, seed + index, terrain=terrain, heights=heights) for index, size in enumerate(sizes)]
 
 
 def measure(options: argparse.Namespace) -> dict[Cell, Walks]:

@@ -157,13 +157,11 @@ def run_command(argv: Sequence[str]) -> int:
 
 def warm_roles(argv: Sequence[str]) -> AbstractContextManager[ForkServer | None]:
     """What forks roles: it imports from now on, while this process reads its options; none where none is needed."""
-    if {"-h", "--help"} & set(argv):
+    if {"-h", "--help", "--serial"} & set(argv):
         return nullcontext()
-    from spreeze.folders import keep_compiled
     from spreeze.forkserver import ForkServer, can_fork_roles
 
-    keep_compiled()
-    return ForkServer() if can_fork_roles() and "--serial" not in argv else nullcontext()
+    return ForkServer() if can_fork_roles() else nullcontext()
 
 
 def tune_command(argv: Sequence[str]) -> int:

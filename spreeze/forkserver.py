@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgpack
 
 from spreeze.errors import ForkError, UsageError
+from spreeze.folders import keep_compiled
 
 if TYPE_CHECKING:
     from spreeze.roles.context import RoleSpec
@@ -85,6 +86,7 @@ class ForkServer:
             UsageError: this system cannot have it.
         """
         check_machine()
+        keep_compiled()
         self.check, self._modules, self._starts = check, list[str](), 0
         self._adopted_before = adopt_orphans(True)
         self._open()

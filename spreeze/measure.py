@@ -41,7 +41,7 @@ class Trained:
         return build_policy(self.stage, self.modules, seed)[0]
 
     def evaluate(
-        self, episodes: int, seed: int, wrap: Callable[[Policy], Policy] = lambda policy: policy, **options: float
+        self, episodes: int, seed: int, wrap: Callable[[Policy], Policy] = lambda policy: policy, **options: Any
     ) -> Evaluation:
         """Evaluate on fresh environments; `wrap` changes the policy, `options` those of the environment.
 

@@ -10,6 +10,7 @@ from spreeze.config import RunOptions, Settings
 from spreeze.contract import EnvironmentSpec, LearnerSetup, Stage
 from spreeze.devices import part_devices, part_names
 from spreeze.errors import EnvironmentFault, SpreezeError, UsageError
+from spreeze.folders import keep_compiled
 from spreeze.forkserver import check_machine
 from spreeze.sinks.stream import names
 from spreeze.sizing import sizes
@@ -43,7 +44,9 @@ def check_options(run: RunOptions) -> None:
 
 def prepare(settings: Settings) -> tuple[EnvironmentSpec, Sequence[Stage]]:
     """Everything that can go wrong before a process is started goes wrong here."""
-    if not settings.run.serial:
+    if settings.run.serial:
+        keep_compiled()
+    else:
         check_machine()
     check_options(settings.run)
     names(settings.run.log)

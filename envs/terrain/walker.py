@@ -13,9 +13,6 @@ import mujoco
 import numpy as np
 
 from spreeze.envs.terrain.ground import with_ground
-from spreeze.envs.terrain.timing import CHUNK as CHUNK
-from spreeze.envs.terrain.timing import CHUNKS as CHUNKS
-from spreeze.envs.terrain.timing import DECISION_S as DECISION_S
 from spreeze.envs.terrain.timing import DELAY_SAMPLES, PHYSICS_S
 
 MODEL = Path(__file__).parent.parent / "bipeds" / "walker2d.xml"

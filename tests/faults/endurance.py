@@ -5,7 +5,6 @@ Memory is what a process has for itself: pages that forks share are counted once
 
 import argparse
 import json
-import os
 import signal
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+import pytest
 from rich.console import Console
 from rich.table import Table
 
@@ -28,7 +28,7 @@ WARM_SHARE = 0.25
 """Of the time, in which memory may still grow: stores fill, allocators settle."""
 SLOPE_MB_PER_HOUR = 1.0
 RUN = ("--algo", "sac", "--env", "hopper", "--visualize", "none", "--tune", "off")
-SHORT = ("--steps", "400", "--tune", "off", "--evaluate")
+SHORT = ("--steps", "400", "--evaluate")
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,8 @@ def play_many(root: Path, folder: Path, runs: int) -> list[str]:
     wrong, temporary = list[str](), folder / "temporary"
     temporary.mkdir()
     for number in range(runs):
-        with staged(root, folder) as scene:
-            os.environ["TMPDIR"] = str(temporary)
+        with staged(root, folder) as scene, pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TMPDIR", str(temporary))
             process = scene.start(scene.words(*SHORT))
             output, _ = process.communicate(timeout=LIMIT_S)
             try:
@@ -129,12 +129,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Watch, print, write; return 1 if something grows or is left."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="what", required=True)
-    long = commands.add_parser("long")
+    long = commands.add_parser("long", epilog="Other options are those of the run, in place of SAC on Hopper.")
     long.add_argument("--hours", type=float, default=2.0)
     long.add_argument("--every", type=float, default=15.0, help="seconds between two looks")
     commands.add_parser("short").add_argument("--runs", type=int, default=200)
     parser.add_argument("--out", type=Path, default=Path("runs/endurance.json"))
     options, more = parser.parse_known_args(argv)
+    if more and options.what == "short":
+        parser.error(f"short takes no {' '.join(more)}: its runs are the same small ones")
     root = Path(__file__).parents[2]
     with tempfile.TemporaryDirectory(prefix="endurance-") as folder:
         if options.what == "short":

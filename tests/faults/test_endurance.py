@@ -37,6 +37,12 @@ def test_a_run_is_watched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "slope [MB/h]" in capsys.readouterr().out
 
 
+def test_short_runs_take_no_options_of_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["short", "--algo", "ppo"])
+    assert "short takes no --algo ppo" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 @pytest.mark.alone
 def test_runs_in_a_row_leave_nothing(capsys: pytest.CaptureFixture[str]) -> None:

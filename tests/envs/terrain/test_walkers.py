@@ -14,6 +14,7 @@ from spreeze.envs.terrain import make_vector, walker
 from spreeze.envs.terrain.episodes import TerrainWalkers
 from spreeze.envs.terrain.options import TerrainOptions
 from spreeze.envs.terrain.ranges import KINDS
+from spreeze.envs.terrain.timing import DECISION_S
 from spreeze.errors import CheckpointError, EnvironmentFault, UsageError
 
 NAME = "walker2d-terrain"
@@ -84,7 +85,7 @@ def test_a_state_of_another_number_of_walkers_is_refused() -> None:
 def test_ten_seconds_are_500_decisions_and_no_end_but_a_truncation() -> None:
     vector = exact(terrain="flat", speed=(0.0, 0.0))
     vector.reset()
-    assert walker.DECISION_S * 500 == 10.0
+    assert DECISION_S * 500 == 10.0
     for decision in range(500):
         moment = vector.step(still(vector))
         assert not moment.terminated[0] and moment.truncated[0] == (decision == 499)
@@ -221,7 +222,7 @@ def test_actions_of_0_leave_the_clock_at_its_nominal_speed(clock: str, size: int
     assert vector.action_space.shape == (size,)
     before = vector.clock.phase.copy()
     vector.step(still(vector))
-    np.testing.assert_allclose((vector.clock.phase - before) % 1, walker.DECISION_S / walker.PERIOD)
+    np.testing.assert_allclose((vector.clock.phase - before) % 1, DECISION_S / walker.PERIOD)
 
 
 def test_a_learned_clock_follows_its_actions() -> None:
@@ -229,7 +230,7 @@ def test_a_learned_clock_follows_its_actions() -> None:
     vector.reset()
     before = vector.clock.phase.copy()
     vector.step(np.array([[0.0] * 6 + [1.0, 0.5, -0.5]]))
-    np.testing.assert_allclose((vector.clock.phase - before) % 1, 1.5 * walker.DECISION_S / walker.PERIOD)
+    np.testing.assert_allclose((vector.clock.phase - before) % 1, 1.5 * DECISION_S / walker.PERIOD)
     np.testing.assert_allclose(vector.clock.shift, [[0.25, -0.25]])
 
 
