@@ -145,7 +145,9 @@ def run_command(argv: Sequence[str]) -> int:
         from spreeze import run_folder
 
         folder = settings.run.out or run_folder.default_folder(settings)
+        signals.at_once = False  # A folder that was claimed by half would stay.
         with run_folder.claim(folder, fresh=True) as claimed:
+            signals.raise_at_once()
             from spreeze.run import execute
 
             curves = f"   (curves: tensorboard --logdir {folder})" if "tensorboard" in settings.run.log else ""

@@ -61,6 +61,11 @@ class Signals:
         if self.number is not None:
             raise Interrupted(self.number)
 
+    def raise_at_once(self) -> None:
+        """From here on; one that has been noted already is raised here."""
+        self.at_once = True
+        self.check()
+
     def close(self) -> None:
         """Restore the handlers that were there before."""
         for number, handler in self._before.items():

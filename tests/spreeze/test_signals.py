@@ -1,11 +1,14 @@
 """Signals: raised where they come while nothing was begun, noted afterwards, and never lost."""
 
+import fcntl
 import os
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 
+from spreeze.cli import main
 from spreeze.errors import UsageError
 from spreeze.signals import Interrupted, Signals, stoppable
 
@@ -55,3 +58,18 @@ def test_another_thread_hears_nothing_and_leaves_the_handlers_alone() -> None:
     thread.start()
     thread.join()
     assert found == [None] and signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_signal_while_the_folder_is_claimed_leaves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted_flock(descriptor: int, operation: int) -> None:
+        flock(descriptor, operation)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    flock = fcntl.flock
+    monkeypatch.setattr(fcntl, "flock", interrupted_flock)
+    code = main(["run", "--algo", "sac", "--env", "pendulum", "--serial", "--out", str(tmp_path / "run")])
+    assert code == 128 + signal.SIGTERM
+    assert "stopped by SIGTERM before the run began" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
