@@ -10,6 +10,10 @@ FALL = -10.0
 """Reward of the decision in which a robot falls."""
 SPEED_WIDTH = 0.15
 """Error of the mean speed at which its term is 1 / e [m/s]."""
+FAR_WIDTH = 0.6
+"""That of a second bell, of robots with several commands [m/s, rad/s]."""
+SHARES = 0.5, 0.25, 0.25
+"""Shares of the commands' errors, forward, lateral and yaw rate, in the term of such a robot."""
 PITCH_WIDTH = 0.25
 """[rad]"""
 HEIGHT_WIDTH = 0.06
@@ -24,8 +28,21 @@ def bell(error: np.ndarray, width: float) -> np.ndarray:
     return found
 
 
+def following(error: np.ndarray) -> np.ndarray:
+    """(N,): how well commands are followed, 1 at errors (N, C) of 0.
+
+    With several commands it is a sum, half of it of wide bells: of a product each factor hides behind the others, and a
+    robot that sways would not learn from its speed that it walks too slowly.
+    """
+    if error.shape[1] == 1:
+        return bell(error, SPEED_WIDTH)
+    parts = zip(SHARES, np.split(error, error.shape[1], axis=1), strict=True)
+    found: np.ndarray = sum(share * (bell(one, SPEED_WIDTH) + bell(one, FAR_WIDTH)) / 2 for share, one in parts)
+    return found
+
+
 def reward(speed: np.ndarray, lean: np.ndarray, height: np.ndarray, change: np.ndarray) -> np.ndarray:
     """(N,): the weighted sum for errors of speed (N, C), lean (N, 2), height (N, 1) and changes of actions (N, A)."""
-    gains = SPEED * bell(speed, SPEED_WIDTH) + PITCH * bell(lean, PITCH_WIDTH)
+    gains = SPEED * following(speed) + PITCH * bell(lean, PITCH_WIDTH)
     total: np.ndarray = gains + HEIGHT * bell(height, HEIGHT_WIDTH) + SMOOTH * bell(change, SMOOTH_WIDTH)
     return total
