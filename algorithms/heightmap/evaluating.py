@@ -63,11 +63,12 @@ class Observed:
     def act(self, step: Step, state: Recurrent, mode: str) -> tuple[Tensor, Recurrent, Mapping[str, Tensor]]:
         """What the policy does; its maps are compared with the true ones."""
         action, after, extras = self.policy.act(step, state, mode)
-        self._count(self.policy.senses.take(step.observation, "clean_map"), extras["coarse"], extras["map"])
+        true = self.policy.senses.take(step.observation, "clean_map")
+        at_edge = edges(true, self.policy.senses.table("clean_map"))
+        self._count(true, at_edge.double(), extras["coarse"], extras["map"])
         return action, after, extras
 
-    def _count(self, true: Tensor, coarse: Tensor, found: Tensor) -> None:
-        at_edge = edges(true).double()
+    def _count(self, true: Tensor, at_edge: Tensor, coarse: Tensor, found: Tensor) -> None:
         error, first = (CM * (one.double() - true).abs() for one in (found, coarse))
         cells = torch.ones_like(at_edge)
         weighted = (cells, error, first, at_edge, error * at_edge, first * at_edge)

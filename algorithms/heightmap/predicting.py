@@ -13,8 +13,6 @@ from spreeze.contract import Draw, Metrics, Recurrent
 
 EDGE_M = 0.05
 """Neighbouring cells whose heights differ by more lie at an edge."""
-ROW = 30
-"""Cells of a row of a map, which lie ahead of each other; rows lie beside each other."""
 CM = 100.0
 
 
@@ -46,7 +44,9 @@ class PredictorPart:
         self.predictor.see(observation[rows])
         empty: Recurrent = self.predictor.initial_state(is_first.shape[1])
         coarse, found, _ = self.predictor(observation, is_first, tuple(memory.to(rows.device) for memory in empty))
-        loss, told = map_loss(coarse[rows], found[rows], self.predictor.senses.take(observation, "clean_map")[rows])
+        senses = self.predictor.senses
+        true, table = senses.take(observation, "clean_map")[rows], senses.table("clean_map")
+        loss, told = map_loss(coarse[rows], found[rows], true, table)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.predictor.parameters(), 1.0, foreach=True)
@@ -99,17 +99,17 @@ def teaching(is_first: Tensor, valid: Tensor, burn_in: int) -> Tensor:
     return begun & valid
 
 
-def map_loss(coarse: Tensor, found: Tensor, true: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-    """Squared error of coarse maps and absolute error of refined ones, (R, X) [m]; and errors in cm."""
+def map_loss(coarse: Tensor, found: Tensor, true: Tensor, table: tuple[int, int]) -> tuple[Tensor, dict[str, Tensor]]:
+    """Squared error of coarse maps and absolute error of refined ones, (R, X) [m] as in `table`; and errors in cm."""
     loss = (coarse - true).square().mean() + (found - true).abs().mean()
     errors = {"map/coarse_error_cm": CM * (coarse - true).detach().abs().mean()}
-    errors |= {f"map/{name}": value for name, value in map_errors(found.detach(), true).items()}
+    errors |= {f"map/{name}": value for name, value in map_errors(found.detach(), true, table).items()}
     return loss, {"loss/predictor": loss.detach(), **errors}
 
 
-def edges(true: Tensor) -> Tensor:
-    """Which cells (..., X) of a map, row by row of `ROW`, have a neighbour more than `EDGE_M` higher or lower."""
-    cells = true.unflatten(-1, (-1, min(ROW, true.shape[-1])))
+def edges(true: Tensor, table: tuple[int, int]) -> Tensor:
+    """Which cells (..., X) of a map of `table` rows and columns have a neighbour more than `EDGE_M` higher or lower."""
+    cells = true.unflatten(-1, table)
     return (_steep(cells) | _steep(cells.mT).mT).flatten(-2)
 
 
@@ -119,8 +119,8 @@ def _steep(cells: Tensor) -> Tensor:
     return torch.cat((never, steep), -1) | torch.cat((steep, never), -1)
 
 
-def map_errors(found: Tensor, true: Tensor) -> dict[str, Tensor]:
+def map_errors(found: Tensor, true: Tensor, table: tuple[int, int]) -> dict[str, Tensor]:
     """Mean absolute error of all cells and of those at edges [cm], and the share of the latter; maps (..., X) [m]."""
-    error, at_edge = CM * (found - true).abs(), edges(true).float()
+    error, at_edge = CM * (found - true).abs(), edges(true, table).float()
     at_edges = (error * at_edge).sum() / at_edge.sum().clamp_min(1)
     return {"error_cm": error.mean(), "edge_error_cm": at_edges, "edge_share": at_edge.mean()}

@@ -28,6 +28,8 @@ class Senses:
     places: Mapping[str, slice]
     observations: int
     """O."""
+    shapes: Mapping[str, tuple[int, ...]]
+    """Of the entries, before they became part of one vector."""
     motors: int
     """M, the first actions."""
     clock: int
@@ -58,7 +60,8 @@ class Senses:
         for name, size in sizes.items():
             places[name] = slice(begin, begin + size)
             begin += size
-        return cls(places, begin, motors, action.shape[0] - motors, _exchanges(spec))
+        shapes = {name: part.shape or () for name, part in space.spaces.items()}
+        return cls(places, begin, shapes, motors, action.shape[0] - motors, _exchanges(spec))
 
     @property
     def actions(self) -> int:
@@ -69,6 +72,11 @@ class Senses:
         """Numbers of an entry."""
         place = self.places[name]
         return int(place.stop - place.start)
+
+    def table(self, name: str) -> tuple[int, int]:
+        """Rows and columns of an entry; of a vector, one row."""
+        rows, columns = (1, 1, *self.shapes[name])[-2:]
+        return rows, columns
 
     def take(self, observation: Tensor, *names: str) -> Tensor:
         """Entries (..., X) of observations (..., O), side by side."""

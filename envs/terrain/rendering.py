@@ -64,8 +64,7 @@ class RenderedTerrain(gymnasium.Env[Any, Any]):
         vector = self.vector
         speeds = {"commanded": float(vector.senses.command[0]), "actual": float(vector.body.speed[0])}
         struck = float(vector.metrics()["terrain/foot_collisions"][0])
-        width, height = self.vector.senses.picture
-        images = {} if self._picture is None else {PICTURE: shades(self._picture.reshape(height, width))}
+        images = {} if self._picture is None else {PICTURE: shades(self._picture)}
         return Overlay(charts={SPEED: speeds, STRIKES: {"toes": struck}}, images=images)
 
     def controls(self) -> Sequence[Control]:

@@ -36,7 +36,7 @@ class Scene(Protocol):
     data: Any
 
     def show(self, heights: np.ndarray | None) -> None:
-        """Move everything to where it is; `heights` (X,) is the map as the robot is told it, None if it is not."""
+        """Move everything to where it is; `heights` (rows, columns) is the map as the robot is told it, None if it is not."""
 
 
 def add_movable(spec: Any, name: str, count: int, kind: Any, size: list[float], colour: list[float]) -> None:
@@ -93,7 +93,7 @@ class PlanarScene:
         if heights is None:
             heights = np.full(len(self._cells), -2 * DEEP)
         x, y = (self._cells + base[:2]).T
-        self.data.mocap_pos[self._balls] = np.column_stack([x, y - HALF_ACROSS, base[2] + heights])
+        self.data.mocap_pos[self._balls] = np.column_stack([x, y - HALF_ACROSS, base[2] + heights.ravel()])
 
 
 class SpatialScene:
@@ -123,4 +123,4 @@ class SpatialScene:
         if heights is None:
             heights = np.full(len(self._cells), -2 * DEEP)
         turned = self._cells @ np.array([[np.cos(yaw), np.sin(yaw)], [-np.sin(yaw), np.cos(yaw)]])
-        self.data.mocap_pos[self._balls] = np.column_stack([turned + base[:2], base[2] + heights])
+        self.data.mocap_pos[self._balls] = np.column_stack([turned + base[:2], base[2] + heights.ravel()])

@@ -53,7 +53,10 @@ class Senses(ABC):
         self._clock, self._noisy = clock, options.noise
         self.pictures = options.depth == "always"
         """Whether the camera is computed."""
-        spaces = [(name, Box(-np.inf, np.inf, (self.entries[name],), np.float32)) for name in self._names]
+        tables = dict.fromkeys(("map", "clean_map"), (len(self.across), len(heightmap.AHEAD)))
+        shapes = dict[str, tuple[int, ...]](tables, depth=self.picture[::-1])
+        sizes = [(name, shapes.get(name, (self.entries[name],))) for name in self._names]
+        spaces = [(name, Box(-np.inf, np.inf, shape, np.float32)) for name, shape in sizes]
         self.space = gymnasium.spaces.Dict(spaces)
         self.command = np.zeros(count)
         """(N,): forward speed [m/s]."""

@@ -10,18 +10,19 @@ from tests.algorithms.heightmap.scene import NOBODY, SMALL, config, first_step, 
 
 STEP = torch.tensor([[-1.0, -1.0, -0.8, -0.8, -0.84, -0.86]])
 """A step up of 20 cm, then slopes of 4 and 2 cm between cells."""
+ROW = (1, 6)
 
 
 def test_edges_are_the_cells_on_both_sides_of_a_step() -> None:
-    assert edges(STEP).tolist() == [[False, True, True, False, False, False]]
-    assert edges(torch.full((2, 30), -0.9)).sum() == 0
+    assert edges(STEP, ROW).tolist() == [[False, True, True, False, False, False]]
+    assert edges(torch.full((2, 30), -0.9), (1, 30)).sum() == 0
 
 
 def test_edges_of_a_map_of_several_rows_are_those_between_rows_too() -> None:
     """The middle row of three is higher, from its second cell on."""
     cells = torch.zeros(3, 30)
     cells[1, 1:] = 0.2
-    found = edges(cells.flatten()[None])[0].unflatten(0, (3, 30))
+    found = edges(cells.flatten()[None], (3, 30))[0].unflatten(0, (3, 30))
     assert found[1].all(), "its first cell lies beside the second"
     for row in (0, 2):
         assert not found[row, 0] and found[row, 1:].all()
@@ -29,15 +30,15 @@ def test_edges_of_a_map_of_several_rows_are_those_between_rows_too() -> None:
 
 def test_errors_by_hand() -> None:
     found = STEP + torch.tensor([[0.0, 0.06, -0.02, 0.0, 0.0, 0.04]])
-    told = {name: float(value) for name, value in map_errors(found, STEP).items()}
+    told = {name: float(value) for name, value in map_errors(found, STEP, ROW).items()}
     expected = {"error_cm": (6 + 2 + 4) / 6, "edge_error_cm": (6 + 2) / 2, "edge_share": 2 / 6}
     assert told == pytest.approx(expected, rel=1e-4)
-    assert float(map_errors(STEP * 0, STEP * 0)["edge_error_cm"]) == 0, "where there is no edge"
+    assert float(map_errors(STEP * 0, STEP * 0, ROW)["edge_error_cm"]) == 0, "where there is no edge"
 
 
 def test_the_loss_is_squared_for_coarse_maps_and_absolute_for_refined_ones() -> None:
     true = torch.zeros(1, 2)
-    loss, told = map_loss(torch.tensor([[0.3, -0.1]]), torch.tensor([[0.2, -0.1]]), true)
+    loss, told = map_loss(torch.tensor([[0.3, -0.1]]), torch.tensor([[0.2, -0.1]]), true, (1, 2))
     assert float(loss) == pytest.approx((0.09 + 0.01) / 2 + (0.2 + 0.1) / 2)
     assert float(told["map/coarse_error_cm"]) == pytest.approx(20)
     assert float(told["map/error_cm"]) == pytest.approx(15)
@@ -79,5 +80,5 @@ def test_an_evaluation_compares_predicted_maps_with_true_ones() -> None:
     true = senses().take(seen, "clean_map")
     found = observed.errors()
     assert found["map/error_cm"] == pytest.approx(float(100 * (extras["map"] - true).abs().mean()), rel=1e-5)
-    expected = map_errors(extras["coarse"], true)
+    expected = map_errors(extras["coarse"], true, (1, 30))
     assert found["map/coarse_edge_error_cm"] == pytest.approx(float(expected["edge_error_cm"]), rel=1e-5)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from spreeze.algorithms.heightmap.predictors import Predictor, Refiner
+from spreeze.algorithms.heightmap.predictors import Predictor
 from tests.algorithms.heightmap.scene import modules, observations, senses
 
 KINDS = ["lstm", "lstm_no_state", "transformer", "memoryless"]
@@ -92,15 +92,6 @@ def test_how_far_a_predictor_looks_back(kind: str, reach: int) -> None:
     one, two = (predicted(predictor, inputs, begins() & False) for inputs in (seen, other))
     differs = [not torch.equal(a, b) for a, b in zip(one, two, strict=True)]
     assert differs == [index < reach for index in range(LENGTH)]
-
-
-def test_a_fresh_refiner_changes_nothing_and_sees_all_cells_of_a_row_alone() -> None:
-    coarse, refiner = torch.randn(2, 3, 30), Refiner().requires_grad_(False)
-    assert torch.equal(refiner(coarse), coarse)
-    torch.nn.init.constant_(refiner.last.weight, 0.5)
-    found = refiner(coarse)
-    assert found.shape == coarse.shape
-    torch.testing.assert_close(refiner(coarse[1, 2]), found[1, 2])
 
 
 def test_the_refiner_teaches_the_coarse_map_nothing() -> None:

@@ -252,7 +252,7 @@ def test_it_is_found_by_name_and_drawn_with_its_ground_and_map() -> None:
     frame: Any = env.render()
     assert frame.shape == (360, 640, 3) and frame.std() > 0
     again, *_ = env.step(env.action_space.sample())
-    assert {name: len(value) for name, value in again.items()} == ENTRIES and first.keys() == again.keys()
+    assert {name: value.size for name, value in again.items()} == ENTRIES and first.keys() == again.keys()
     shown = env.unwrapped.overlay()  # type: ignore[attr-defined]
     assert isinstance(env.unwrapped, Watchable) and shown.images["depth, near is dark"].shape == (256, 256, 3)
     env.close()
