@@ -36,7 +36,7 @@ class Scene(Protocol):
     data: Any
 
     def show(self, heights: np.ndarray | None) -> None:
-        """Move everything to where it is; `heights` (rows, columns) is the map as the robot is told it, None if it is not."""
+        """Move everything to where it is; `heights` (R, C) is the map as the robot is told it, None if it is not."""
 
 
 def add_movable(spec: Any, name: str, count: int, kind: Any, size: list[float], colour: list[float]) -> None:
