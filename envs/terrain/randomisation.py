@@ -1,7 +1,7 @@
 """What differs between the bodies of two episodes: domain randomisation, as far as a robot's model has what it changes.
 
-[R], but for where springs are about: the authors' shins have 2500 N m/rad, the maker's, as here, 1500. The delay is that
-of targets, not of torques: servos are part of the physics, which evaluates them at every step.
+[R], but for where springs are about: the authors' shins have 2500 N m/rad, the maker's, as here, 1500. The delay is
+that of targets, not of torques: servos are part of the physics, which evaluates them at every step.
 """
 
 from __future__ import annotations
