@@ -46,13 +46,19 @@ def walk(trained: Trained, episodes: int, seed: int, **conditions: Any) -> Walk:
         moment = rollout.step(trained.stage.modes.evaluate)
         ticks[going] = envs.counts[going]
         fallen |= going & moment.fields["terminated"]
-        error = envs.speed[:, 0] - envs.conditions.command[:, 0]
+        error = ahead(envs.speed, envs.gait.heading) - envs.conditions.command[:, 0]
         going &= ~moment.ended
         errors.append(np.where(going | (moment.ended & ~fallen), error, np.nan))
         if not going.any():
             break
     envs.close()
     return Walk((~fallen).tolist(), *_tracked(np.array(errors[SETTLED:])), _shares(ticks))
+
+
+def ahead(speed: np.ndarray, heading: np.ndarray) -> np.ndarray:
+    """(N,): speeds (N, 2) of the world along headings (N,) [rad]."""
+    found: np.ndarray = np.cos(heading) * speed[:, 0] + np.sin(heading) * speed[:, 1]
+    return found
 
 
 def survival(trained: Trained, episodes: int, seed: int, **conditions: Any) -> list[float]:

@@ -1,10 +1,11 @@
-"""Areas under curves of survival, by hand."""
+"""Areas under curves of survival, and speeds along a heading, by hand."""
 
 import importlib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 
@@ -44,3 +45,9 @@ def test_summary_has_every_point(robust: ModuleType) -> None:
     assert found["runs"] == 2 and found["slopes"]["5.0"][0] == 0.75 and found["pushes"]["5 N s"][0] == 0.75
     drawn = robust.table({"planner": found})
     assert drawn.row_count == 1 and len(drawn.columns) == 6
+
+
+def test_speeds_are_those_along_the_heading(robust: ModuleType) -> None:
+    ahead = importlib.import_module("bipeds_walk").ahead
+    speeds, headings = np.array([[0.5, 0.2], [0.2, 0.5], [0.3, 0.3]]), np.array([0.0, np.pi / 2, -np.pi / 4])
+    np.testing.assert_allclose(ahead(speeds, headings), [0.5, 0.5, 0.0], atol=1e-12)
