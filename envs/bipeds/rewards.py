@@ -31,8 +31,8 @@ def bell(error: np.ndarray, width: float) -> np.ndarray:
 def following(error: np.ndarray) -> np.ndarray:
     """(N,): how well commands are followed, 1 at errors (N, C) of 0.
 
-    With several commands it is a sum, half of it of wide bells: of a product each factor hides behind the others, and a
-    robot that sways would not learn from its speed that it walks too slowly.
+    With several commands it is a sum, half of it of wide bells: in a product one great error hides what the others
+    gain, and far from the command a narrow bell is flat.
     """
     if error.shape[1] == 1:
         return bell(error, SPEED_WIDTH)
