@@ -22,14 +22,14 @@ from spreeze.contract import (
 MakeEnvs = Callable[[int, int], Any]
 
 
-def prepared(make_envs: MakeEnvs, stage: str) -> MakeEnvs:
-    """`make_envs` whose environments are told the stage that they are for, if they listen."""
+def prepared(make_envs: MakeEnvs, stage: str, measures: bool) -> MakeEnvs:
+    """`make_envs` whose environments are told the stage that they are for, and whether to measure, if they listen."""
 
     def make(count: int, seed: int) -> Any:
         envs = make_envs(count, seed)
         prepare = getattr(envs, "prepare", None)
         if prepare is not None:
-            prepare(stage)
+            prepare(stage, measures)
         return envs
 
     return make
@@ -37,12 +37,12 @@ def prepared(make_envs: MakeEnvs, stage: str) -> MakeEnvs:
 
 def source(setup: SourceSetup, stage: str, environments: int) -> Source:
     """The default source, of so many environments that are told the stage."""
-    return environment_source(setup._replace(make_envs=prepared(setup.make_envs, stage), streams=environments))
+    return environment_source(setup._replace(make_envs=prepared(setup.make_envs, stage, False), streams=environments))
 
 
 def walked(setup: EvaluationSetup, stage: str) -> Evaluation:
     """Whole episodes in environments that are told the stage."""
-    return episode_evaluation(setup._replace(make_envs=prepared(setup.make_envs, stage)))
+    return episode_evaluation(setup._replace(make_envs=prepared(setup.make_envs, stage, True)))
 
 
 def walked_and_predicted(setup: EvaluationSetup, stage: str) -> Evaluation:

@@ -49,7 +49,7 @@ class TerrainWalkers:
         self.ground = Ground(simulations, robot.spatial, robot.height)
         self.body, self.clock = robot.body(simulations, self.ground), Clock(self.count, robot.period, DECISION_S)
         self.senses = robot.senses(self.body, self.clock, options)
-        self.curriculum = Curriculum(self.count, options.difficulty, options.curriculum)
+        self.curriculum = Curriculum(self.count, options.difficulty, options.curriculum == "on")
         self.randomisation = Randomisation(
             simulations, Spread() if options.randomise else NOMINAL, planar=not robot.spatial
         )
@@ -122,18 +122,26 @@ class TerrainWalkers:
             "terrain/difficulty": self.curriculum.difficulty.copy(),
         }
 
-    def prepare(self, stage: str) -> None:
-        """Be for the `stage` of an algorithm, before the first episode.
+    def prepare(self, stage: str, measures: bool = False) -> None:
+        """Be for the `stage` of an algorithm, before the first episode; `measures`: for an evaluation.
 
         All stages charge for foot collisions themselves. `blind` walks on level ground and gentle hills, if terrain is
-        mixed; `predictor` and `closed` look through the camera.
+        mixed; in `modulator` difficulty follows success; `predictor` and `closed` look through the camera. Evaluations
+        draw from all difficulties.
         """
         self._penalty = 0.0
         if stage == "blind" and self._options.terrain == "mixed":
             self._kinds = ("flat", "hills")
-            self.curriculum = Curriculum(self.count, (0.0, 0.0), False)
-            self._arrays |= self.curriculum.memory
+            self._be_as_hard_as((0.0, 0.0), False)
+        else:
+            chosen = self._options.curriculum
+            follows = chosen == "on" or (chosen == "auto" and stage == "modulator")
+            self._be_as_hard_as(self._options.difficulty, follows and not measures)
         self.senses.pictures |= stage in ("predictor", "closed")
+
+    def _be_as_hard_as(self, interval: tuple[float, float], follows: bool) -> None:
+        self.curriculum = Curriculum(self.count, interval, follows)
+        self._arrays |= self.curriculum.memory
 
     def state(self) -> Mapping[str, np.ndarray]:
         """What `load_state` needs to go on to the bit, once `reset` was called."""

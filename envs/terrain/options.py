@@ -21,8 +21,9 @@ class TerrainOptions:
     """Whose heights count: those to train on, or those of the easy or the hard evaluation."""
     difficulty: Interval = (0.0, 1.0)
     """Of terrains to train on, from 0 to 1."""
-    curriculum: bool = False
-    """Whether difficulty begins at the least one and follows success, in each environment by itself."""
+    curriculum: Literal["auto", "on", "off"] = "auto"
+    """Whether difficulty begins at the least one and follows success, in each environment by itself. auto: in that
+    stage of heightmap in which walking over terrain is learned."""
     speed: Interval = (0.3, 1.0)
     """Commanded forward speed [m/s]; it is drawn anew once, between decisions 200 and 250."""
     foot_collision_penalty: float = 5.0

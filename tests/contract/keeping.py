@@ -60,7 +60,7 @@ def stages(spaces: contract.EnvironmentSpec, config: KeepingConfig, batch_size: 
         make_policy=lambda modules, generator: LinearPolicy(modules["idle"], generator),
         make_learner=lambda setup: {"idle": Idle({"idle": linear(2)}, {}, config.rate)},
         evaluate=None,
-        warmup=KEPT_STEPS,  # So actions are random.
+        warmup=1000 * KEPT_STEPS,  # So actions are random, also of what comes before the stage is ended.
         until=contract.Until(env_steps=KEPT_STEPS),
     )
     fit = Stage(

@@ -12,7 +12,10 @@ from tests.faults.scene import DAWDLING, LIMIT_S, Scene, is_alive, wait_for
 ROLES = ("sampler-0", "learner")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+SLOWLY = [pytest.param(number, marks=pytest.mark.slow) for number in (signal.SIGHUP, signal.SIGINT)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, *SLOWLY])
 def test_a_signal_before_anything_is_started_ends_the_command_and_leaves_nothing(
     number: signal.Signals, scene: Scene
 ) -> None:

@@ -65,6 +65,7 @@ def test_the_table_of_the_documentation_is_that_of_its_records(root: Path) -> No
     assert table(Records(root / "docs" / "faults.json")) in page
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_a_trial_of_the_matrix(tmp_path: Path) -> None:
     outcome = matrix.play_alone(FaultPlan("damage", "checkpoint", "sac"), tmp_path)
     assert outcome == Outcome()

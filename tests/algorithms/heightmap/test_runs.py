@@ -56,8 +56,8 @@ class Interrupts:
         self.stages, self.stage = list[str](), ""
         prepare, step, update = TerrainWalkers.prepare, TerrainWalkers.step, PredictorPart.update
 
-        def prepared(envs: TerrainWalkers, stage: str) -> None:
-            prepare(envs, stage)
+        def prepared(envs: TerrainWalkers, stage: str, measures: bool) -> None:
+            prepare(envs, stage, measures)
             if envs.count == SMALL.environments:
                 self.stage = stage
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.contract.playing import play
 
 HERE = "tests.algorithms.ppo.tasks"
@@ -22,6 +24,7 @@ def test_a_pole_is_balanced(tmp_path: Path) -> None:
     assert final_return(tmp_path / "run", "cartpole", 40_000, horizon=64) > 450
 
 
+@pytest.mark.slow
 def test_closed_doors_are_never_opened_and_the_best_one_is(tmp_path: Path) -> None:
     assert final_return(tmp_path / "run", f"{HERE}:DOORS", 20_000) > 9
 

@@ -63,7 +63,7 @@ def test_episodes_of_one_environment_do_not_depend_on_how_many_there_are() -> No
 
 
 def test_a_saved_state_goes_on_to_the_bit() -> None:
-    options: dict[str, Any] = dict(max_episode_steps=12, curriculum=True, depth="always")
+    options: dict[str, Any] = dict(max_episode_steps=12, curriculum="on", depth="always")
     one, other = made(3, **options), made(3, 9, **options)
     one.reset(), other.reset()
     for _ in range(7):
@@ -213,6 +213,28 @@ def test_a_stage_charges_for_collisions_itself_and_a_blind_one_walks_on_gentle_g
     assert vector.ground.terrains.boxes[:, :, 5].max() <= 0.4 * walker.HEIGHT
     vector.body.struck[:] = True
     assert (vector.step(still(vector)).reward > -1).all()
+
+
+@pytest.mark.parametrize(
+    ("stage", "chosen", "measures", "follows"),
+    [
+        ("modulator", "auto", False, True),
+        ("modulator", "auto", True, False),
+        ("modulator", "off", False, False),
+        ("dataset", "auto", False, False),
+        ("closed", "on", False, True),
+        ("closed", "on", True, False),
+    ],
+)
+def test_difficulty_follows_success_where_walking_over_terrain_is_learned(
+    stage: str, chosen: str, measures: bool, follows: bool
+) -> None:
+    vector = exact(32, curriculum=chosen, difficulty=(0.2, 0.9))
+    vector.prepare(stage, measures)
+    vector.reset()
+    assert vector.curriculum.difficulty.min() >= 0.2
+    assert (vector.curriculum.difficulty.max() == 0.2) == follows
+    assert vector.state()["curriculum/difficulty"].tolist() == vector.curriculum.difficulty.tolist()
 
 
 @pytest.mark.parametrize(("clock", "size"), [("learned", 9), ("fixed", 6)])
