@@ -179,6 +179,7 @@ class SerialStage:
         roles = [*self.learners, *filter(None, (self.sampler, self.evaluator))]
         for role in roles:
             role.context.line.close()  # type: ignore[attr-defined]
+            role.context.handlers.clear()  # type: ignore[attr-defined]  # They hold the role.
         self.hub.close()
 
 
