@@ -176,10 +176,9 @@ class SerialStage:
 
     def close(self) -> None:
         """Give everything back."""
-        roles = [*self.learners, *filter(None, (self.sampler, self.evaluator))]
-        for role in roles:
-            role.context.line.close()  # type: ignore[attr-defined]
-            role.context.handlers.clear()  # type: ignore[attr-defined]  # They hold the role.
+        for role in (*self.learners, self.sampler, self.evaluator):
+            if role is not None:
+                role.context.close()
         self.hub.close()
 
 

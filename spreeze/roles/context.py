@@ -157,6 +157,11 @@ class RoleContext:
         """Give a sign of life."""
         self.row[BEAT] = time.monotonic_ns()
 
+    def close(self) -> None:
+        """Hear nothing more, and hold on to nobody who did: roles and their memory are given back at once."""
+        self.line.close()
+        self.handlers.clear()
+
     def _hear_stop(self, data: Mapping[str, Any]) -> None:
         self._stop, self.final = True, bool(data.get("final"))
 

@@ -74,12 +74,12 @@ def test_shares_of_a_learners_time_are_those_of_updates_and_of_publications(benc
     clocks = {
         "collect": clock_of(benchmark, [1.02, 1.0, 1.04, 1.0, 1.01, 1.0]),
         "update": clock_of(benchmark, [2.02, 2.0, 2.02, 2.0]),
-        "publish": clock_of(benchmark, [0.0002, 0.0001, 0.0004, 0.0001, 0.0002, 0.0001]),
+        "publish": clock_of(benchmark, [0.0002, 0.0001, 0.0003, 0.0001, 0.0001, 0.0001]),
     }
     found = benchmark.costs(clocks, 0.05)
-    assert found["sampler"].median == pytest.approx(0.02)
-    assert (found["sampler"].low, found["sampler"].high) == pytest.approx((0.01, 0.04))
-    assert found["learner"].median == pytest.approx(0.01 + 0.0001 / 0.05)
+    assert found["sampler"].value == pytest.approx((0.01 + 0.02 + 0.04) / 3), "of three the middle is all"
+    assert 0.009 <= found["sampler"].low < found["sampler"].high <= 0.041
+    assert found["learner"].value == pytest.approx(0.01 + 0.0001 / 0.05)
 
 
 def test_switches_let_pass_what_protections_refuse(root: Path) -> None:
